@@ -1,0 +1,136 @@
+/** Byte strings: order, fixed-width integers, varints. All integers are little-endian; all offsets are in bytes. */
+import { VarveError } from './errors.js'
+
+/** The empty byte string. */
+export const EMPTY = new Uint8Array(0)
+
+/**
+ * Compares `a[aStart, aEnd)` with `b[bStart, bEnd)` in byte order; negative, zero or positive.
+ * A loop, because a native call costs more than comparing the short keys that a store sees.
+ */
+export function compareBytes(
+  a: Uint8Array,
+  aStart: number,
+  aEnd: number,
+  b: Uint8Array,
+  bStart: number,
+  bEnd: number,
+): number {
+  const aLength = aEnd - aStart
+  const bLength = bEnd - bStart
+  const shorter = aLength < bLength ? aLength : bLength
+  for (let i = 0; i < shorter; i++) {
+    const difference = a[aStart + i] - b[bStart + i]
+    if (difference !== 0) return difference
+  }
+  return aLength - bLength
+}
+
+/** Compares two whole byte strings in byte order. */
+export function compareKeys(a: Uint8Array, b: Uint8Array): number {
+  return compareBytes(a, 0, a.length, b, 0, b.length)
+}
+
+/**
+ * Copies `source[start, end)` to `target` at `at`. Short runs are copied by a loop: creating a view for
+ * `TypedArray.set` costs about as much as moving a hundred bytes.
+ */
+export function copyBytes(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
+  if (end - start <= 64) {
+    for (let i = start; i < end; i++) target[at++] = source[i]
+  } else {
+    target.set(source.subarray(start, end), at)
+  }
+}
+
+/** A private copy of `source[start, end)`. */
+export function copyOf(source: Uint8Array, start = 0, end = source.length): Uint8Array {
+  const copy = new Uint8Array(end - start)
+  copyBytes(source, start, end, copy, 0)
+  return copy
+}
+
+/** Writes an unsigned 32-bit integer. */
+export function writeU32(bytes: Uint8Array, at: number, value: number): void {
+  bytes[at] = value
+  bytes[at + 1] = value >>> 8
+  bytes[at + 2] = value >>> 16
+  bytes[at + 3] = value >>> 24
+}
+
+/** Reads an unsigned 32-bit integer. */
+export function readU32(bytes: Uint8Array, at: number): number {
+  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
+}
+
+/** Writes an integer from 0 to 2^53−1 as an unsigned 64-bit integer. */
+export function writeU64(bytes: Uint8Array, at: number, value: number): void {
+  writeU32(bytes, at, value >>> 0)
+  writeU32(bytes, at + 4, Math.floor(value / 0x1_0000_0000))
+}
+
+/** Reads an unsigned 64-bit integer; one above 2^53−1 comes back as an unsafe integer, which callers reject. */
+export function readU64(bytes: Uint8Array, at: number): number {
+  return readU32(bytes, at + 4) * 0x1_0000_0000 + readU32(bytes, at)
+}
+
+/** The most bytes that {@link writeVarint} writes. */
+export const MAX_VARINT_LENGTH = 8
+
+/** Writes an integer from 0 to 2^53−1 as a little-endian base-128 varint; returns the position behind it. */
+export function writeVarint(bytes: Uint8Array, at: number, value: number): number {
+  while (value >= 0x80) {
+    if (value < 0x8000_0000) {
+      bytes[at++] = value | 0x80
+      value >>>= 7
+    } else {
+      bytes[at++] = (value % 0x80) | 0x80
+      value = Math.floor(value / 0x80)
+    }
+  }
+  bytes[at++] = value
+  return at
+}
+
+/** The number of bytes that {@link writeVarint} needs for `value`. */
+export function varintLength(value: number): number {
+  let length = 1
+  while (value >= 0x80) {
+    value = value < 0x8000_0000 ? value >>> 7 : Math.floor(value / 0x80)
+    length++
+  }
+  return length
+}
+
+/**
+ * Reads varints from bytes that may be damaged: never beyond `limit`, never above 2^53−1.
+ * A hot loop reads a one-byte varint itself and comes here for longer ones.
+ */
+export class VarintReader {
+  bytes: Uint8Array
+  /** Where the next varint begins. */
+  position: number
+  limit: number
+
+  constructor(bytes: Uint8Array = EMPTY, position = 0, limit: number = bytes.length) {
+    this.bytes = bytes
+    this.position = position
+    this.limit = limit
+  }
+
+  /** The next varint; throws `CORRUPTION` when it is cut off or too large. */
+  read(): number {
+    let value = 0
+    let scale = 1
+    for (let i = 0; i < MAX_VARINT_LENGTH && this.position < this.limit; i++) {
+      const byte = this.bytes[this.position++]
+      value += (byte & 0x7f) * scale
+      if (byte < 0x80) {
+        if (value > Number.MAX_SAFE_INTEGER) break
+        return value
+      }
+      scale *= 0x80
+    }
+    throw new VarveError('CORRUPTION', 'A variable-length integer is cut off or too large.')
+  }
+}

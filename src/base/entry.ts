@@ -1,0 +1,54 @@
+/**
+ * Entries: what the engine stores under a user key.
+ *
+ * An entry is (user key, sequence number, kind, stored value). Entries are ordered by user key ascending in byte
+ * order, then by sequence number descending, so that the newest version of a key comes first.
+ * The stored value of a kind with an expiry begins with 8 bytes: the moment of expiry in milliseconds since 1970,
+ * as a little-endian float64. All layers below `store` hand the stored value on untouched.
+ */
+
+/** The largest sequence number. Sequence numbers are JS numbers: no BigInt on a hot path. */
+export const MAX_SEQUENCE = Number.MAX_SAFE_INTEGER
+
+/** On disk: never change. */
+export const Kind = {
+  /** A tombstone: the key is not there from this sequence number on. */
+  delete: 0,
+  /** The key holds the stored value. */
+  put: 1,
+  /** The key holds the stored value, behind its expiry. */
+  putWithExpiry: 2,
+} as const
+
+/** One of {@link Kind}. */
+export type Kind = (typeof Kind)[keyof typeof Kind]
+
+/** The largest kind that this version knows. */
+export const MAX_KIND = 2
+
+/** The bytes of an expiry in front of a value. */
+export const EXPIRY_LENGTH = 8
+
+/** The expiry of an entry that has none. */
+export const NEVER = Number.POSITIVE_INFINITY
+
+const float = new Float64Array(1)
+const floatBytes = new Uint8Array(float.buffer)
+
+/** Writes an expiry (ms since 1970) in front of a stored value. */
+export function writeExpiry(bytes: Uint8Array, at: number, expiresAt: number): void {
+  float[0] = expiresAt
+  for (let i = 0; i < EXPIRY_LENGTH; i++) bytes[at + i] = floatBytes[i]
+}
+
+/** The expiry of a stored value of `kind` at `valueStart`, {@link NEVER} where it has none. */
+export function expiryOf(kind: number, bytes: Uint8Array, valueStart: number): number {
+  if (kind !== Kind.putWithExpiry) return NEVER
+  for (let i = 0; i < EXPIRY_LENGTH; i++) floatBytes[i] = bytes[valueStart + i]
+  return float[0]
+}
+
+/** Where the user's value begins inside a stored value. */
+export function userValueStart(kind: number, valueStart: number): number {
+  return kind === Kind.putWithExpiry ? valueStart + EXPIRY_LENGTH : valueStart
+}

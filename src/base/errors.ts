@@ -1,0 +1,96 @@
+/**
+ * The one error class of the public interface and its stable codes.
+ *
+ * Every failure that leaves the package is a `VarveError`; its `message` says what to do about it.
+ */
+
+/** The stable codes of {@link VarveError}. */
+export type ErrorCode =
+  | 'CLOSED'
+  | 'LOCKED'
+  | 'READ_ONLY'
+  | 'INVALID_ARGUMENT'
+  | 'INVALID_KEY'
+  | 'INVALID_VALUE'
+  | 'KEY_TOO_LARGE'
+  | 'VALUE_TOO_LARGE'
+  | 'STORE_FULL'
+  | 'NOT_FOUND'
+  | 'EXISTS'
+  | 'CONFLICT'
+  | 'ABORTED'
+  | 'CORRUPTION'
+  | 'IO_ERROR'
+  | 'NO_SPACE'
+  | 'UNSUPPORTED_FORMAT'
+  | 'WATCH_OVERFLOW'
+
+/** What a {@link VarveError} can name beside its code and message. */
+export interface ErrorDetails {
+  /** The error below this one. */
+  readonly cause?: unknown
+  /** The file that the error is about. */
+  readonly path?: string
+  /** The byte offset in that file. */
+  readonly offset?: number
+}
+
+/**
+ * An error of the store.
+ *
+ * @example
+ * ```ts
+ * try { await store.get(key) } catch (error) {
+ *   if (error instanceof VarveError && error.code === 'CORRUPTION') console.error(error.path, error.offset)
+ * }
+ * ```
+ */
+export class VarveError extends Error {
+  override readonly name = 'VarveError'
+  /** A stable, machine-readable code. */
+  readonly code: ErrorCode
+  /** The file that the error is about, where there is one. */
+  readonly path?: string
+  /** The byte offset in that file, where it is known. */
+  readonly offset?: number
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    this.code = code
+    if (details.path !== undefined) this.path = details.path
+    if (details.offset !== undefined) this.offset = details.offset
+  }
+}
+
+/** A `CORRUPTION` error that names the file and the offset. */
+export function corruption(what: string, path: string, offset?: number, cause?: unknown): VarveError {
+  const where = offset === undefined ? path : `${path} at offset ${offset}`
+  return new VarveError(
+    'CORRUPTION',
+    `${what} (${where}). Run verify() to see all damage; repair() or a snapshot brings the rest back.`,
+    { path, ...(offset === undefined ? {} : { offset }), ...(cause === undefined ? {} : { cause }) },
+  )
+}
+
+/** The errno name (`'ENOSPC'`, …) of a file-system error, or `undefined`. */
+export function errnoOf(error: unknown): string | undefined {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined
+  return typeof error.code === 'string' && !(error instanceof VarveError) ? error.code : undefined
+}
+
+/** Turns a file-system error into a `VarveError`; a `VarveError` comes back as it is. */
+export function ioError(error: unknown, doing: string, path: string): VarveError {
+  if (error instanceof VarveError) return error
+  const errno = errnoOf(error)
+  if (errno === 'ENOSPC' || errno === 'EDQUOT' || errno === 'EFBIG') {
+    return new VarveError('NO_SPACE', `No space left while ${doing} ${path}. Free some space; work resumes by itself.`, {
+      cause: error,
+      path,
+    })
+  }
+  const reason = errno ?? (error instanceof Error ? error.message : String(error))
+  return new VarveError('IO_ERROR', `The file system failed with ${reason} while ${doing} ${path}.`, {
+    cause: error,
+    path,
+  })
+}
