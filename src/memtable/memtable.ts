@@ -1,0 +1,174 @@
+/**
+ * The memtable: the newest entries, sorted, in `shardCount` skip lists in one arena.
+ *
+ * The shard of an entry is chosen by a hash of its user key, so all versions of a key are in one list, and a point
+ * lookup searches one list of 1/shardCount of the entries. Who iterates merges one cursor a shard.
+ *
+ * One writer. Any number of readers, also in other threads (`image`), as long as the memtable is pinned; its arena
+ * goes back to the pool when the last pin is gone.
+ */
+import { assert } from '../base/assert.js'
+import { Kind } from '../base/entry.js'
+import { hash32 } from '../base/hash.js'
+import type { Cursor } from '../iterator/cursor.js'
+import { Arena, type ArenaPool, MAX_ARENA_BYTES } from './arena.js'
+import { MemtableCursor } from './memtable-cursor.js'
+import type { SearchKey } from './search-key.js'
+import { MAX_NODE_OVERHEAD, SkipList } from './skip-list.js'
+
+/** What another thread needs to read a memtable: structured-cloneable, shares the memory. */
+export interface MemtableImage {
+  readonly buffer: SharedArrayBuffer
+  readonly shardCount: number
+}
+
+/** Where {@link Memtable.find} found an entry. Reusable. */
+export interface FoundEntry {
+  sequence: number
+  kind: number
+  valueBytes: Uint8Array
+  valueStart: number
+  valueEnd: number
+}
+
+export class Memtable {
+  readonly #arena: Arena
+  readonly #pool: ArenaPool | undefined
+  readonly #shards: readonly SkipList[]
+  readonly #shardMask: number
+  #pins = 1
+  #frozen = false
+  #entryCount = 0
+  #tombstoneCount = 0
+  #firstSequence = 0
+  #lastSequence = 0
+
+  private constructor(arena: Arena, shards: readonly SkipList[], pool: ArenaPool | undefined) {
+    this.#arena = arena
+    this.#shards = shards
+    this.#shardMask = shards.length - 1
+    this.#pool = pool
+    assert((shards.length & this.#shardMask) === 0, 'the number of shards is a power of two')
+  }
+
+  /** An empty memtable with room for at least `minimumBytes` as `bytesNeeded` counts them. */
+  static create(pool: ArenaPool, shardCount: number, minimumBytes = 0): Memtable {
+    const arena = pool.take(minimumBytes + Memtable.headBytes(shardCount))
+    return new Memtable(arena, Array.from({ length: shardCount }, () => SkipList.create(arena)), pool)
+  }
+
+  /** A memtable of another thread, for reading. */
+  static attach(image: MemtableImage): Memtable {
+    const arena = new Arena(image.buffer)
+    return new Memtable(arena, Array.from({ length: image.shardCount }, (_, i) => SkipList.attach(arena, i)), undefined)
+  }
+
+  /** The bytes of an empty memtable. */
+  static headBytes(shardCount: number): number {
+    return 4 + shardCount * SkipList.headBytes
+  }
+
+  /** The most arena bytes that `entryCount` entries with `payloadBytes` of keys and values can take. */
+  static bytesNeeded(entryCount: number, payloadBytes: number): number {
+    return payloadBytes + entryCount * MAX_NODE_OVERHEAD
+  }
+
+  /** The most bytes that {@link bytesNeeded} may come to for entries that are written together. */
+  static maxBytes(shardCount: number): number {
+    return MAX_ARENA_BYTES - Memtable.headBytes(shardCount)
+  }
+
+  get image(): MemtableImage {
+    return { buffer: this.#arena.buffer, shardCount: this.#shards.length }
+  }
+
+  get entryCount(): number {
+    return this.#entryCount
+  }
+
+  get tombstoneCount(): number {
+    return this.#tombstoneCount
+  }
+
+  /** The smallest sequence number in the memtable; 0 when it is empty. */
+  get firstSequence(): number {
+    return this.#firstSequence
+  }
+
+  /** The largest sequence number in the memtable; 0 when it is empty. */
+  get lastSequence(): number {
+    return this.#lastSequence
+  }
+
+  /** The bytes in use, with all overhead. */
+  get sizeBytes(): number {
+    return this.#arena.usedBytes
+  }
+
+  get capacityBytes(): number {
+    return this.#arena.capacityBytes
+  }
+
+  get frozen(): boolean {
+    return this.#frozen
+  }
+
+  hasRoom(bytesNeeded: number): boolean {
+    return this.#arena.freeBytes >= bytesNeeded
+  }
+
+  /** No more insertions. */
+  freeze(): void {
+    this.#frozen = true
+  }
+
+  insert(
+    keyBytes: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    sequence: number,
+    kind: number,
+    valueBytes: Uint8Array,
+    valueStart: number,
+    valueEnd: number,
+  ): void {
+    assert(!this.#frozen && sequence > this.#lastSequence, 'a memtable grows in sequence order until it is frozen')
+    const shard =
+      this.#shardMask === 0 ? this.#shards[0] : this.#shards[hash32(keyBytes, keyStart, keyEnd) & this.#shardMask]
+    shard.insert(keyBytes, keyStart, keyEnd, sequence, kind, valueBytes, valueStart, valueEnd)
+    if (this.#entryCount === 0) this.#firstSequence = sequence
+    this.#lastSequence = sequence
+    this.#entryCount++
+    if (kind === Kind.delete) this.#tombstoneCount++
+  }
+
+  /** Finds the newest version of `key` at or before `sequence`; describes it in `found` and says whether there is one. */
+  find(key: SearchKey, sequence: number, found: FoundEntry): boolean {
+    const shard =
+      this.#shardMask === 0 ? this.#shards[0] : this.#shards[hash32(key.bytes, 0, key.length) & this.#shardMask]
+    const node = shard.find(key, sequence)
+    if (node === 0) return false
+    const valueStart = shard.valueStart(node)
+    found.sequence = shard.sequenceOf(node)
+    found.kind = shard.kindOf(node)
+    found.valueBytes = this.#arena.bytes
+    found.valueStart = valueStart
+    found.valueEnd = valueStart + shard.valueLength(node)
+    return true
+  }
+
+  /** One cursor a shard. The caller keeps the memtable pinned. */
+  cursors(): Cursor[] {
+    return this.#shards.map((shard) => new MemtableCursor(this.#arena.bytes, shard))
+  }
+
+  pin(): void {
+    assert(this.#pins > 0, 'a memtable that was let go is not pinned again')
+    this.#pins++
+  }
+
+  unpin(): void {
+    assert(this.#pins > 0, 'each pin is let go once')
+    if (--this.#pins === 0) this.#pool?.give(this.#arena)
+  }
+}
