@@ -1,0 +1,47 @@
+/** What the operating system knows: memory of a process, files of a directory, the machine. */
+import { readdir, readFile, stat } from 'node:fs/promises'
+import { cpus, totalmem } from 'node:os'
+import { join } from 'node:path'
+
+/** The bytes that the files below `directory` take on the disk; 0 where there is none. @param {string} directory */
+export async function directorySize(directory) {
+  let total = 0
+  const entries = await readdir(directory, { recursive: true, withFileTypes: true }).catch(() => [])
+  for (const entry of entries) {
+    if (!entry.isFile()) continue
+    const { size, blocks } = await stat(join(entry.parentPath ?? entry.path, entry.name))
+    // A sparse file is longer than what it takes; a short one takes a whole block.
+    total += Math.min(size, blocks * 512 || size)
+  }
+  return total
+}
+
+/**
+ * A field of `/proc/<pid>/status` in bytes, or `undefined` where there is no such thing.
+ * @param {string} field @param {number | 'self'} pid
+ */
+async function procStatus(field, pid) {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '')
+  const kibibytes = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(status)?.[1]
+  return kibibytes === undefined ? undefined : Number(kibibytes) * 1024
+}
+
+/** The most memory that this process has had resident, in bytes. */
+export async function peakMemory() {
+  return (await procStatus('VmHWM', 'self')) ?? process.resourceUsage().maxRSS * 1024
+}
+
+/** The resident memory of another process, in bytes (Linux). @param {number} pid */
+export const residentMemory = (pid) => procStatus('VmRSS', pid)
+
+/** The machine, for the head of a report. */
+export function machine() {
+  const processors = cpus()
+  return {
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    processor: processors[0]?.model ?? 'unknown',
+    cores: processors.length,
+    memory: totalmem(),
+  }
+}
