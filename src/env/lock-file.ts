@@ -1,0 +1,268 @@
+/**
+ * An exclusive lock between processes, out of plain files: Node has no `flock`.
+ *
+ * The lock is held by whoever the lock file names. Its content is JSON: {@link LockRecord}.
+ * - Taking a free lock: write the record to a temporary file, `link` it to the lock's name. `link` fails when the
+ *   name is there, and the file is complete from the moment that it has the name.
+ * - Taking over from a dead holder: the lock file is never removed, only replaced, and only by the one process that
+ *   owns the claim on that holder: the file `<lock>.<token of the dead>.claim.tmp`, made by `link` too. Moving the
+ *   dead file away first, as is often done, would let a slow process move away the file of a new, living holder.
+ *   A claim counts only while the lock file still names the dead: the owner reads it again after claiming.
+ *   The new holder replaces the lock file first and removes the claim after, so whoever claims later reads the new
+ *   name. Tokens are never used twice. If a claimant dies in between, its claim is claimed in the same way.
+ * - Letting go: remove the lock file if it still names us.
+ *
+ * A holder is dead when it was on this host and the machine was booted since, or its process is gone, or the process
+ * of that id was started at another time. A holder on another host, or where the system does not tell, is alive.
+ */
+import { randomUUID } from 'node:crypto'
+import { crc32 } from '../base/checksum.js'
+import { errnoOf } from '../base/errors.js'
+import { errnoError } from './errno.js'
+import { type Lock, LockHeldError } from './file-system.js'
+
+/** What a lock file needs of the system. */
+export interface LockFilePrimitives {
+  readonly host: string
+  /** The content, `undefined` when there is no such file. */
+  readText(path: string): Promise<string | undefined>
+  /** A new file, all of it or none; fails with `EEXIST`. */
+  create(path: string, text: string): Promise<void>
+  /** A second name; fails with `EEXIST`, or with another error where the file system has no links. */
+  link(existing: string, created: string): Promise<void>
+  rename(from: string, to: string): Promise<void>
+  /** No error when it is not there. */
+  remove(path: string): Promise<void>
+  /** Wall-clock milliseconds since 1970. */
+  now(): number
+  pause(ms: number): Promise<void>
+  /** Changes with every boot of the machine; `undefined` where unknown. */
+  bootId(): Promise<string | undefined>
+  /** When a process was started, in the system's own words; `undefined` where unknown. */
+  startTime(pid: number): Promise<string | undefined>
+}
+
+/** The content of a lock file. */
+interface LockRecord {
+  readonly pid: number
+  readonly host: string
+  readonly bootId?: string
+  readonly startTime?: string
+  readonly since: number
+  /** Names this taking of the lock and no other. */
+  readonly token: string
+}
+
+/** What a lock or claim file says: a record, or a token of its own for content that no one can read. */
+type Found = { readonly token: string; readonly record?: LockRecord }
+
+/** Each round ends the attempt unless another process changed the lock in the meantime. */
+const MAX_ROUNDS = 100
+/** Claims on claims: each one is a process that died within a few system calls. */
+const MAX_CHAIN = 32
+/** What `link` says where there are no links. */
+const WITHOUT_LINKS: readonly string[] = ['EPERM', 'ENOSYS', 'ENOTSUP', 'EOPNOTSUPP']
+/** Unreadable content is read again this often, at this distance. */
+const UNREADABLE_RETRIES = 5
+const UNREADABLE_RETRY_MS = 20
+
+/** Takes the lock at `path`, or throws {@link LockHeldError}. */
+export async function acquireLockFile(path: string, system: LockFilePrimitives): Promise<Lock> {
+  const attempt = new LockAttempt(path, system, await ownRecord(system))
+  return attempt.run()
+}
+
+/** The 22nd field of `/proc/<pid>/stat`; the second may hold spaces and parentheses, so counting starts behind it. */
+export function startTimeIn(stat: string | undefined): string | undefined {
+  return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+}
+
+async function ownRecord(system: LockFilePrimitives): Promise<LockRecord> {
+  const bootId = await system.bootId()
+  const startTime = await system.startTime(process.pid)
+  return {
+    pid: process.pid,
+    host: system.host,
+    ...(bootId === undefined ? {} : { bootId }),
+    ...(startTime === undefined ? {} : { startTime }),
+    since: system.now(),
+    token: randomUUID(),
+  }
+}
+
+class LockAttempt {
+  readonly #path: string
+  readonly #system: LockFilePrimitives
+  readonly #own: LockRecord
+  readonly #text: string
+  /** Holds our record under a name that no one else uses, until it becomes the lock. */
+  readonly #temporary: string
+
+  constructor(path: string, system: LockFilePrimitives, own: LockRecord) {
+    this.#path = path
+    this.#system = system
+    this.#own = own
+    this.#text = `${JSON.stringify(own)}\n`
+    this.#temporary = `${path}.${own.pid}.${own.token}.tmp`
+  }
+
+  async run(): Promise<Lock> {
+    try {
+      for (let round = 0; round < MAX_ROUNDS; round++) {
+        const found = await this.#read(this.#path)
+        const taken = found === undefined ? await this.#publish(this.#path) : await this.#takeOver(found)
+        if (taken) return this.#held()
+      }
+    } finally {
+      await this.#tidy(this.#temporary)
+    }
+    throw errnoError('EBUSY', 'lock', this.#path)
+  }
+
+  /** Gives our record the name `path`; false when the name is taken. */
+  async #publish(path: string): Promise<boolean> {
+    await this.#writeTemporary()
+    try {
+      await this.#system.link(this.#temporary, path)
+      return true
+    } catch (error) {
+      const errno = errnoOf(error) ?? ''
+      // ENOENT: someone tidied our temporary file away. The next round tells.
+      if (errno === 'EEXIST' || errno === 'ENOENT') return false
+      if (!WITHOUT_LINKS.includes(errno)) throw error
+    }
+    // Without links the name is there before its content; readers therefore read unreadable content again.
+    return this.#create(path)
+  }
+
+  async #writeTemporary(): Promise<void> {
+    await this.#create(this.#temporary)
+  }
+
+  async #create(path: string): Promise<boolean> {
+    try {
+      await this.#system.create(path, this.#text)
+      return true
+    } catch (error) {
+      if (errnoOf(error) === 'EEXIST') return false
+      throw error
+    }
+  }
+
+  /** Replaces the lock of `first` if everyone from it to the end of its claims is dead. */
+  async #takeOver(first: Found): Promise<boolean> {
+    const chain: string[] = []
+    let last = first
+    for (let depth = 0; depth < MAX_CHAIN; depth++) {
+      await this.#assertDead(last)
+      const claim = `${this.#path}.${last.token}.claim.tmp`
+      chain.push(claim)
+      if (await this.#publish(claim)) return this.#replace(first, chain, claim)
+      const claimant = await this.#read(claim)
+      if (claimant === undefined) return false
+      last = claimant
+    }
+    throw errnoError('EBUSY', 'lock', this.#path)
+  }
+
+  async #replace(first: Found, chain: readonly string[], claim: string): Promise<boolean> {
+    let replaced = false
+    try {
+      const now = await this.#read(this.#path)
+      if (now?.token !== first.token) return false
+      await this.#writeTemporary()
+      await this.#system.rename(this.#temporary, this.#path)
+      replaced = true
+    } finally {
+      for (const obsolete of replaced ? chain : [claim]) await this.#tidy(obsolete)
+    }
+    return replaced
+  }
+
+  /** What cannot be removed stays behind without harm; it must not cost us a lock that we hold. */
+  async #tidy(path: string): Promise<void> {
+    await this.#system.remove(path).catch(() => {})
+  }
+
+  #held(): Lock {
+    let released = false
+    return {
+      release: async () => {
+        if (released) return
+        released = true
+        const found = await this.#read(this.#path)
+        if (found?.token === this.#own.token) await this.#system.remove(this.#path)
+      },
+    }
+  }
+
+  /** Throws {@link LockHeldError} unless the holder is known to be dead. */
+  async #assertDead(found: Found): Promise<void> {
+    const holder = found.record
+    if (holder === undefined) return
+    if (!(await this.#isDead(holder))) throw new LockHeldError(holder)
+  }
+
+  async #isDead(holder: LockRecord): Promise<boolean> {
+    if (holder.host !== this.#own.host) return false
+    if (holder.bootId !== undefined && this.#own.bootId !== undefined && holder.bootId !== this.#own.bootId)
+      return true
+    if (!processExists(holder.pid)) return true
+    if (holder.startTime === undefined) return false
+    const startTime = await this.#system.startTime(holder.pid)
+    return startTime !== undefined && startTime !== holder.startTime
+  }
+
+  /**
+   * Reads who holds a lock or a claim. Content that cannot be read is what a power loss leaves of a file that was
+   * never synced, or (without links) a file whose owner is just writing it; the second ends within the retries.
+   */
+  async #read(path: string): Promise<Found | undefined> {
+    let text = await this.#system.readText(path)
+    for (let retry = 0; text !== undefined; retry++) {
+      const record = parseRecord(text)
+      if (record !== undefined) return { token: record.token, record }
+      if (retry === UNREADABLE_RETRIES)
+        return { token: `unreadable-${crc32(Buffer.from(text)).toString(16)}` }
+      await this.#system.pause(UNREADABLE_RETRY_MS)
+      text = await this.#system.readText(path)
+    }
+    return undefined
+  }
+}
+
+function processExists(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    // EPERM: it is there, but not ours to signal.
+    return errnoOf(error) !== 'ESRCH'
+  }
+}
+
+function parseRecord(text: string): LockRecord | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  return isRecord(value) ? value : undefined
+}
+
+function isRecord(value: unknown): value is LockRecord {
+  if (typeof value !== 'object' || value === null) return false
+  const { pid, host, bootId, startTime, since, token } = value as Partial<Record<keyof LockRecord, unknown>>
+  return (
+    Number.isSafeInteger(pid) &&
+    (pid as number) > 0 &&
+    typeof host === 'string' &&
+    (bootId === undefined || typeof bootId === 'string') &&
+    (startTime === undefined || typeof startTime === 'string') &&
+    Number.isFinite(since) &&
+    // The token becomes part of a file name.
+    typeof token === 'string' &&
+    /^[\w-]{1,64}$/.test(token)
+  )
+}

@@ -1,0 +1,229 @@
+/**
+ * The machine's file system. The only file that imports `node:fs`.
+ *
+ * A descriptor is closed only when no asynchronous call is in flight on it: the system may give its number to
+ * another file at once, and a late call would then reach the wrong file. For the same reason every call on a closed
+ * file is refused here, with `EBADF`.
+ */
+import * as fs from 'node:fs'
+import { hostname } from 'node:os'
+import { errnoOf } from '../base/errors.js'
+import { errnoError } from './errno.js'
+import type { File, FileStatus, FileSystem, Lock, OpenMode } from './file-system.js'
+import { acquireLockFile, type LockFilePrimitives, startTimeIn } from './lock-file.js'
+import { SystemClock } from './system-clock.js'
+
+const flags: Readonly<Record<OpenMode, string>> = { read: 'r', create: 'wx+', modify: 'r+' }
+
+class NodeFile implements File {
+  readonly #path: string
+  readonly #descriptor: number
+  #inFlight = 0
+  #closed = false
+  #closing: Promise<void> | undefined
+  #settleClose: ((error: Error | null) => void) | undefined
+
+  constructor(path: string, descriptor: number) {
+    this.#path = path
+    this.#descriptor = descriptor
+  }
+
+  readSync(target: Uint8Array, position: number): number {
+    this.#assertOpen('read')
+    return fs.readSync(this.#descriptor, target, 0, target.length, position)
+  }
+
+  read(target: Uint8Array, position: number): Promise<number> {
+    return this.#run<number>('read', (done) => {
+      fs.read(this.#descriptor, target, 0, target.length, position, done)
+    })
+  }
+
+  writeSync(source: Uint8Array, position: number): number {
+    this.#assertOpen('write')
+    return fs.writeSync(this.#descriptor, source, 0, source.length, position)
+  }
+
+  sync(): Promise<void> {
+    return this.#run<void>('fdatasync', (done) => fs.fdatasync(this.#descriptor, done))
+  }
+
+  syncSync(): void {
+    this.#assertOpen('fdatasync')
+    fs.fdatasyncSync(this.#descriptor)
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return this.#run<void>('ftruncate', (done) => fs.ftruncate(this.#descriptor, sizeBytes, done))
+  }
+
+  async size(): Promise<number> {
+    const status = await this.#run<fs.Stats>('fstat', (done) => fs.fstat(this.#descriptor, done))
+    return status.size
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= new Promise((resolve, reject) => {
+      if (this.#closed) return resolve()
+      this.#closed = true
+      this.#settleClose = (error) => (error ? reject(error) : resolve())
+      if (this.#inFlight === 0) this.#closeDescriptor()
+    })
+    return this.#closing
+  }
+
+  closeSync(): void {
+    if (this.#closed) return
+    this.#closed = true
+    if (this.#inFlight === 0) fs.closeSync(this.#descriptor)
+  }
+
+  #assertOpen(operation: string): void {
+    if (this.#closed) throw errnoError('EBADF', operation, this.#path)
+  }
+
+  /** One promise around one callback of `node:fs`. */
+  #run<T>(operation: string, start: (done: (error: Error | null, result?: T) => void) => void): Promise<T> {
+    return new Promise((resolve, reject) => {
+      this.#assertOpen(operation)
+      start((error, result) => {
+        this.#inFlight--
+        if (this.#closed && this.#inFlight === 0) this.#closeDescriptor()
+        if (error) reject(error)
+        else resolve(result as T)
+      })
+      // Counted after the call: an argument that it refuses throws and never calls back.
+      this.#inFlight++
+    })
+  }
+
+  #closeDescriptor(): void {
+    const settle = this.#settleClose
+    // After `closeSync` with a call in flight nobody waits for the outcome any more.
+    fs.close(this.#descriptor, (error) => settle?.(error ?? null))
+  }
+}
+
+/** The machine's file system. */
+export class NodeFileSystem implements FileSystem {
+  open(path: string, mode: OpenMode): Promise<File> {
+    return new Promise((resolve, reject) => {
+      fs.open(path, flags[mode], (error, descriptor) => {
+        if (error) reject(error)
+        else resolve(new NodeFile(path, descriptor))
+      })
+    })
+  }
+
+  openSync(path: string, mode: OpenMode): File {
+    return new NodeFile(path, fs.openSync(path, flags[mode]))
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return fs.promises.rename(from, to)
+  }
+
+  unlink(path: string): Promise<void> {
+    return fs.promises.unlink(path)
+  }
+
+  link(existing: string, created: string): Promise<void> {
+    return fs.promises.link(existing, created)
+  }
+
+  async mkdir(path: string): Promise<void> {
+    await fs.promises.mkdir(path, { recursive: true })
+  }
+
+  rmdir(path: string): Promise<void> {
+    return fs.promises.rmdir(path)
+  }
+
+  readdir(path: string): Promise<string[]> {
+    return fs.promises.readdir(path)
+  }
+
+  async stat(path: string): Promise<FileStatus | undefined> {
+    try {
+      const status = await fs.promises.stat(path)
+      const kind = status.isFile() ? 'file' : status.isDirectory() ? 'directory' : 'other'
+      return { kind, sizeBytes: status.size }
+    } catch (error) {
+      const errno = errnoOf(error)
+      // ENOTDIR: something above is a file, so there is nothing at `path` either.
+      if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined
+      throw error
+    }
+  }
+
+  async syncDir(path: string): Promise<void> {
+    // Windows can neither open a directory as a file nor sync it; its file systems log names by themselves.
+    const windows = process.platform === 'win32'
+    let directory: fs.promises.FileHandle
+    try {
+      directory = await fs.promises.open(path, fs.constants.O_RDONLY | (fs.constants.O_DIRECTORY ?? 0))
+    } catch (error) {
+      if (windows && ['EISDIR', 'EPERM', 'EACCES'].includes(errnoOf(error) ?? '')) return
+      throw error
+    }
+    try {
+      await directory.sync()
+    } catch (error) {
+      // EINVAL anywhere: a file system that does not know how to sync a directory, such as some network shares.
+      const errno = errnoOf(error)
+      if (errno !== 'EINVAL' && !(windows && (errno === 'EPERM' || errno === 'EISDIR'))) throw error
+    } finally {
+      await directory.close()
+    }
+  }
+
+  lock(path: string): Promise<Lock> {
+    return acquireLockFile(path, lockPrimitives)
+  }
+}
+
+async function readTextIfAny(path: string): Promise<string | undefined> {
+  try {
+    return await fs.promises.readFile(path, 'utf8')
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** `/proc` where there is one; elsewhere nothing is known, which the lock takes for a living holder. */
+async function readProc(path: string): Promise<string | undefined> {
+  try {
+    return await fs.promises.readFile(path, 'utf8')
+  } catch {
+    return undefined
+  }
+}
+
+/** A new file with all of `text`, or none. */
+async function createWhole(path: string, text: string): Promise<void> {
+  const file = await fs.promises.open(path, 'wx')
+  try {
+    await file.writeFile(text)
+  } catch (error) {
+    await fs.promises.rm(path, { force: true })
+    throw error
+  } finally {
+    await file.close()
+  }
+}
+
+const clock = new SystemClock()
+
+const lockPrimitives: LockFilePrimitives = {
+  host: hostname(),
+  readText: readTextIfAny,
+  create: createWhole,
+  link: (existing, created) => fs.promises.link(existing, created),
+  rename: (from, to) => fs.promises.rename(from, to),
+  remove: (path) => fs.promises.rm(path, { force: true }),
+  now: () => clock.now(),
+  pause: (ms) => new Promise((resolve) => clock.after(ms, resolve, true)),
+  bootId: async () => (await readProc('/proc/sys/kernel/random/boot_id'))?.trim(),
+  startTime: async (pid) => startTimeIn(await readProc(`/proc/${pid}/stat`)),
+}
