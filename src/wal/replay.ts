@@ -1,0 +1,306 @@
+/**
+ * Replays the log at open: finds the chain of segments, checks it, and hands out its groups in commit order.
+ *
+ * What must always hold:
+ * - What is handed out is a prefix of the commit order that holds everything that was known to be on the device, or
+ *   `CORRUPTION` names the file and the offset. Where the log was cut, the first segment written afterwards says so.
+ * - Nothing is shown that is not on the device: the newest segment is synced before it is read.
+ * - Nothing is changed: replaying again, after a crash too, gives the same groups.
+ *
+ * The chain is walked from its newest end. A segment belongs to it when its header is whole and it is the newest such
+ * one, or the header behind it names it. Any other file must be one that never took a group, or so old that tables
+ * hold all of it.
+ */
+
+import { compareKeys } from '../base/bytes.js'
+import { fileSalt } from '../base/checksum.js'
+import { corruption, ioError, VarveError } from '../base/errors.js'
+import { type FileSystem, type OpenMode, readFully } from '../env/file-system.js'
+import { RecordReader } from '../record/record-reader.js'
+import { OperationReader } from './operation.js'
+import { SegmentReader } from './segment-reader.js'
+import {
+  decodeSegmentHeader,
+  RecordType,
+  type SegmentEnd,
+  type SegmentHeader,
+  segmentPath,
+  WAL_FORMAT_VERSION,
+} from './wal-format.js'
+
+/** What to replay. */
+export interface ReplaySettings {
+  readonly fileSystem: FileSystem
+  readonly directory: string
+  /** 16 bytes. */
+  readonly databaseId: Uint8Array
+  /** The numbers of the segment files in the directory, in any order. */
+  readonly numbers: readonly number[]
+  /** Tables hold every operation up to this sequence number durably: those are skipped. */
+  readonly fromSequence: number
+  /** A segment that is known to have been in use, and how many of its bytes were on the device. */
+  readonly known?: { readonly number: number; readonly length: number }
+  /** Syncs nothing: for a reader beside the writer, and for checks. */
+  readonly readOnly?: boolean
+}
+
+/**
+ * Takes one group, or the part of it that lies above `fromSequence`: `count` operations, the first of which has
+ * `firstSequence`, in `bytes[start, end)`. The bytes stay unchanged and may be kept.
+ */
+export type OnGroup = (
+  firstSequence: number,
+  count: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+) => void | Promise<void>
+
+/** The tail of the newest segment that was never completely on the device. */
+export interface TornTail {
+  readonly path: string
+  readonly offset: number
+  readonly discardedBytes: number
+}
+
+/** What {@link replay} found; fits into `WalStart`. */
+export interface Replayed {
+  /** The last sequence number in the log or in tables. */
+  readonly lastSequence: number
+  /** The segments of the chain, oldest first. */
+  readonly segments: readonly SegmentEnd[]
+  /** Segment files to be deleted, but only after the next segment was begun. */
+  readonly obsolete: readonly number[]
+  readonly torn?: TornTail
+  /**
+   * Whether the log was closed in order. When it was not, a sync may have failed before the crash, after which a
+   * later sync proves nothing: let tables hold what was replayed before any new write relies on it.
+   */
+  readonly closedInOrder: boolean
+}
+
+/** One segment of the chain. */
+interface Link {
+  readonly number: number
+  readonly path: string
+  readonly header: SegmentHeader
+}
+
+/** As much of a segment as its header may take, in this version or another. */
+const HEADER_READ_LENGTH = 4096
+
+/**
+ * Replays the log. Throws `CORRUPTION` for damage to what was on the device, `UNSUPPORTED_FORMAT` for a segment of a
+ * newer version, `IO_ERROR`, and what `onGroup` throws.
+ */
+export async function replay(settings: ReplaySettings, onGroup: OnGroup): Promise<Replayed> {
+  const obsolete: number[] = []
+  const chain = await findChain(settings, obsolete)
+  const { known } = settings
+  const newest = chain.at(-1)
+  if (known !== undefined && (newest === undefined || newest.number < known.number)) {
+    throw corruption('A segment of the log is missing', segmentPath(settings.directory, known.number))
+  }
+  const segments: SegmentEnd[] = []
+  let lastSequence = settings.fromSequence
+  let closedInOrder = true
+  let torn: TornTail | undefined
+  for (const [index, link] of chain.entries()) {
+    const next = chain.at(index + 1)
+    const bytes = await readSegment(settings, link, next === undefined)
+    const reader = openSegment(link, bytes, next)
+    if (link.header.baseSequence > lastSequence) {
+      throw corruption(`The log has no operations from ${lastSequence + 1} on`, link.path, 0)
+    }
+    await handOut(reader, link, settings.fromSequence, onGroup)
+    if (next !== undefined) {
+      checkEnd(reader, link, next)
+    } else {
+      const knownLength = known?.number === link.number ? known.length : 0
+      const discardedBytes = reader.checkTail(knownLength)
+      if (discardedBytes > 0) torn = { path: link.path, offset: reader.length, discardedBytes }
+      checkSuccessor(settings, reader)
+      closedInOrder = reader.lastType === RecordType.close
+    }
+    segments.push({
+      number: link.number,
+      lastSequence: reader.lastSequence,
+      length: reader.length,
+      sizeBytes: bytes.length,
+      chain: reader.chain,
+    })
+    lastSequence = Math.max(lastSequence, reader.lastSequence)
+  }
+  return { lastSequence, segments, obsolete, ...(torn === undefined ? {} : { torn }), closedInOrder }
+}
+
+/** The segments to be replayed, oldest first; the numbers of all other files go to `obsolete`. */
+async function findChain(settings: ReplaySettings, obsolete: number[]): Promise<Link[]> {
+  const chain: Link[] = []
+  /** The number that the header read last names; `undefined` before the newest and behind the oldest. */
+  let wanted: number | undefined
+  for (const number of [...settings.numbers].sort((a, b) => b - a)) {
+    const path = segmentPath(settings.directory, number)
+    if (chain.length > 0 && wanted === undefined) {
+      obsolete.push(number)
+      continue
+    }
+    if (wanted !== undefined && number < wanted) break
+    const header =
+      wanted === undefined || number === wanted ? await readHeader(settings, path, number) : undefined
+    if (header === undefined) {
+      if (number === wanted) throw corruption('The header of a segment is damaged', path, 0)
+      await checkUnused(settings, path, number)
+      obsolete.push(number)
+      continue
+    }
+    chain.unshift({ number, path, header })
+    wanted = wantedBefore(settings, path, header)
+  }
+  if (wanted !== undefined) {
+    throw corruption('A segment of the log is missing', segmentPath(settings.directory, wanted))
+  }
+  return chain
+}
+
+/** The segment that must stand before this one; `undefined` when tables hold everything before it. */
+function wantedBefore(settings: ReplaySettings, path: string, header: SegmentHeader): number | undefined {
+  if (header.baseSequence <= settings.fromSequence) return undefined
+  const number = header.previous?.number
+  if (number === undefined || number >= header.number) {
+    throw corruption(`The log has no operations from ${settings.fromSequence + 1} on`, path, 0)
+  }
+  return number
+}
+
+/** The header of a segment, which is this database's; `undefined` when there is none. */
+async function readHeader(
+  settings: ReplaySettings,
+  path: string,
+  number: number,
+): Promise<SegmentHeader | undefined> {
+  const header = decodeSegmentHeader(await readFile(settings, path, 'read', HEADER_READ_LENGTH), path)
+  if (header === undefined) return undefined
+  if (compareKeys(header.databaseId, settings.databaseId) !== 0) {
+    throw corruption('A segment belongs to another database', path, 0)
+  }
+  if (header.number !== number)
+    throw corruption(`This is segment ${header.number} under a wrong name`, path, 0)
+  if (header.formatVersion !== WAL_FORMAT_VERSION) {
+    throw new VarveError(
+      'UNSUPPORTED_FORMAT',
+      `The log has format version ${header.formatVersion}, and this version of Varve reads ${WAL_FORMAT_VERSION} (${path}). Open it with the version that wrote it.`,
+      { path, offset: 0 },
+    )
+  }
+  return header
+}
+
+/** Throws `CORRUPTION` when a file that is no part of the chain was ever in use. */
+async function checkUnused(settings: ReplaySettings, path: string, number: number): Promise<void> {
+  const bytes = await readFile(settings, path, 'read')
+  const records = new RecordReader(bytes, fileSalt(settings.databaseId, number), path)
+  for (let at = records.findNext(0); at !== undefined; at = records.findNext(records.nextOffset)) {
+    records.seek(at)
+    records.next()
+    if (records.type !== RecordType.header) {
+      throw corruption('A segment that was in use is damaged, or not part of the log', path, at)
+    }
+  }
+}
+
+/** A reader over as much of a segment as counts. */
+function openSegment(link: Link, bytes: Uint8Array, next: Link | undefined): SegmentReader {
+  const end = next?.header.previous
+  if (end !== undefined && (bytes.length !== end.sizeBytes || bytes.length < end.length)) {
+    throw corruption(
+      `A segment has ${bytes.length} bytes, and its successor says ${end.sizeBytes}`,
+      link.path,
+      Math.min(bytes.length, end.sizeBytes),
+    )
+  }
+  const counting = end === undefined ? bytes : bytes.subarray(0, end.length)
+  return new SegmentReader(counting, fileSalt(link.header.databaseId, link.number), link.path, link.header)
+}
+
+async function handOut(
+  reader: SegmentReader,
+  link: Link,
+  fromSequence: number,
+  onGroup: OnGroup,
+): Promise<void> {
+  const operations = new OperationReader()
+  while (reader.next()) {
+    if (reader.lastSequence <= fromSequence) continue
+    let { firstSequence, count, operationsStart } = reader
+    try {
+      operations.reset(reader.bytes, operationsStart, reader.operationsEnd)
+      for (; firstSequence <= fromSequence && operations.next(); firstSequence++) count--
+      operationsStart = operations.position
+      const pending = onGroup(firstSequence, count, reader.bytes, operationsStart, reader.operationsEnd)
+      if (pending !== undefined) await pending
+    } catch (error) {
+      if (error instanceof VarveError && error.code === 'CORRUPTION' && error.path === undefined) {
+        throw corruption('A group is malformed', link.path, reader.offset, error)
+      }
+      throw error
+    }
+  }
+}
+
+/** Checks that the good records of a segment end where its successor says. */
+function checkEnd(reader: SegmentReader, link: Link, next: Link): void {
+  const end = next.header.previous
+  if (end === undefined || end.number !== link.number) {
+    throw corruption('A segment does not name the one before it', next.path, 0)
+  }
+  if (reader.length !== end.length) {
+    throw corruption('A segment is damaged before its end', link.path, reader.length)
+  }
+  if (reader.chain !== end.chain) {
+    throw corruption('A segment does not end as its successor says', link.path, reader.length)
+  }
+  if (next.header.baseSequence < reader.lastSequence) {
+    throw corruption('A segment begins before the one before it ends', next.path, 0)
+  }
+}
+
+/** A seal promises that the file of the next segment is there. */
+function checkSuccessor(settings: ReplaySettings, reader: SegmentReader): void {
+  if (reader.lastType === RecordType.seal && !settings.numbers.includes(reader.sealedFor)) {
+    throw corruption('A segment of the log is missing', segmentPath(settings.directory, reader.sealedFor))
+  }
+}
+
+async function readSegment(settings: ReplaySettings, link: Link, newest: boolean): Promise<Uint8Array> {
+  if (!newest || settings.readOnly === true) return readFile(settings, link.path, 'read')
+  const bytes = await readFile(settings, link.path, 'modify')
+  try {
+    await settings.fileSystem.syncDir(settings.directory)
+  } catch (error) {
+    throw ioError(error, 'syncing', settings.directory)
+  }
+  return bytes
+}
+
+/** The bytes of a file, or its first `limit`. A file opened to `'modify'` is brought to the device first. */
+async function readFile(
+  settings: ReplaySettings,
+  path: string,
+  mode: OpenMode,
+  limit = Number.POSITIVE_INFINITY,
+): Promise<Uint8Array> {
+  try {
+    const file = await settings.fileSystem.open(path, mode)
+    try {
+      if (mode === 'modify') await file.sync()
+      const bytes = new Uint8Array(Math.min(limit, await file.size()))
+      const length = await readFully(file, bytes, 0)
+      return length === bytes.length ? bytes : bytes.subarray(0, length)
+    } finally {
+      await file.close()
+    }
+  } catch (error) {
+    throw ioError(error, 'reading', path)
+  }
+}
