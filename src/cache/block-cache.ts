@@ -1,0 +1,69 @@
+/**
+ * The block cache: decoded blocks of all open tables, bounded in bytes, least recently used first out.
+ *
+ * Keys are numbers: a table reserves a run of as many keys as its file has bytes when it is opened, and a block's key
+ * is the table's first key plus the block's offset. Keys are never reused, so a block of a deleted table is never
+ * mistaken for another; it ages out. The cache knows nothing of what a block is.
+ *
+ * Invariant: the charges of what is held never exceed `capacityBytes`.
+ */
+import { LRUCache } from 'lru-cache'
+
+/** What an entry costs beside the bytes it is charged for: the objects, the key, the links of the recency list. */
+export const ENTRY_OVERHEAD_BYTES = 300
+
+/** The smallest average charge for which the cache reserves places up front; with smaller blocks it holds fewer bytes. */
+const SMALLEST_CHARGE_BYTES = 512
+
+export class BlockCache<Block extends object> {
+  readonly capacityBytes: number
+  /** How often {@link get} found what it was asked for. */
+  hits = 0
+  /** How often it did not. */
+  misses = 0
+  readonly #blocks: LRUCache<number, Block> | undefined
+  #nextKey = 0
+
+  /** @param capacityBytes 0 turns the cache off: nothing is ever held. */
+  constructor(capacityBytes: number) {
+    this.capacityBytes = capacityBytes
+    if (capacityBytes > 0) {
+      // `max` makes the library keep its links in typed arrays, which is faster and lighter than growing arrays.
+      const max = Math.max(16, Math.ceil(capacityBytes / SMALLEST_CHARGE_BYTES))
+      this.#blocks = new LRUCache({ max, maxSize: capacityBytes })
+    }
+  }
+
+  /** Reserves `count` consecutive keys; returns the first. */
+  reserveKeys(count: number): number {
+    const first = this.#nextKey
+    this.#nextKey += count
+    return first
+  }
+
+  get(key: number): Block | undefined {
+    const block = this.#blocks?.get(key)
+    if (block === undefined) this.misses++
+    else this.hits++
+    return block
+  }
+
+  /** Holds `block` at a charge of `sizeBytes` and a fixed overhead; one larger than the whole cache is not held. */
+  set(key: number, block: Block, sizeBytes: number): void {
+    this.#blocks?.set(key, block, { size: sizeBytes + ENTRY_OVERHEAD_BYTES })
+  }
+
+  /** The charges of all that is held. */
+  get sizeBytes(): number {
+    return this.#blocks?.calculatedSize ?? 0
+  }
+
+  /** The number of blocks held. */
+  get count(): number {
+    return this.#blocks?.size ?? 0
+  }
+
+  clear(): void {
+    this.#blocks?.clear()
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * How one operation gets at open tables and at blocks: block cache, then what this operation loaded before, then
+ * the file.
+ *
+ * A blocking fetcher reads the file there and then; it keeps nothing and may be shared. A fetcher that must not block
+ * throws `NotResident` (iterator/not-resident): the driver awaits the load and runs its step again. What a load
+ * brought in is held by the fetcher, whatever the cache has room for, so that the step makes progress every time; the
+ * driver calls `settle` when the step is done. Hence what is held is bounded by what one step needs.
+ */
+import type { BlockCache } from '../cache/block-cache.js'
+import { NotResident } from '../iterator/not-resident.js'
+import type { Block } from './block.js'
+import type { ReadAhead } from './read-ahead.js'
+import type { TableCache } from './table-cache.js'
+import type { TableReader } from './table-reader.js'
+
+export interface BlockFetcherSettings {
+  /** Whether it may block the thread; else it throws `NotResident`. */
+  readonly blocking: boolean
+  /** Whether what is read goes into the block cache. Default true. */
+  readonly fillCache?: boolean
+}
+
+export class BlockFetcher {
+  readonly #tables: TableCache
+  readonly #cache: BlockCache<Block>
+  readonly #blocking: boolean
+  readonly #fillCache: boolean
+  /** By cache key. */
+  readonly #arrivedBlocks = new Map<number, Block>()
+  readonly #arrivedTables = new Map<number, TableReader>()
+
+  constructor(tables: TableCache, settings: BlockFetcherSettings) {
+    this.#tables = tables
+    this.#cache = tables.blockCache
+    this.#blocking = settings.blocking
+    this.#fillCache = settings.fillCache ?? true
+  }
+
+  /** The reader of table `number`, whose file has `sizeBytes`. */
+  table(number: number, sizeBytes: number): TableReader {
+    const resident = this.#tables.resident(number)
+    if (resident !== undefined) return resident
+    if (this.#blocking) return this.#tables.openSync(number, sizeBytes)
+    const arrived = this.#arrivedTables.get(number)
+    if (arrived !== undefined) return arrived
+    throw new NotResident(async () => {
+      this.#arrivedTables.set(number, await this.#tables.open(number, sizeBytes))
+    })
+  }
+
+  /** The block at `offset` of `table`. With `readAhead`, the cursor's own, more may be read than that block. */
+  block(table: TableReader, offset: number, size: number, readAhead?: ReadAhead): Block {
+    readAhead?.note(offset, size)
+    const key = table.firstCacheKey + offset
+    if (this.#arrivedBlocks.size > 0) {
+      const arrived = this.#arrivedBlocks.get(key)
+      if (arrived !== undefined) return arrived
+    }
+    return this.#cache.get(key) ?? this.#missing(table, offset, size, readAhead)
+  }
+
+  /** Lets go of what was loaded: the step that needed it is done. */
+  settle(): void {
+    if (this.#arrivedBlocks.size > 0) this.#arrivedBlocks.clear()
+    if (this.#arrivedTables.size > 0) this.#arrivedTables.clear()
+  }
+
+  #missing(table: TableReader, offset: number, size: number, readAhead: ReadAhead | undefined): Block {
+    const taken = readAhead?.taken(offset, size)
+    if (taken !== undefined) return this.#keep(table, offset, table.decodeBlock(taken, offset, false))
+    if (readAhead?.plan(offset, size, table.dataEnd)) return this.#missingRun(table, offset, size, readAhead)
+    if (this.#blocking) return this.#keep(table, offset, table.readBlockSync(offset, size))
+    throw new NotResident(async () => {
+      const block = await table.readBlock(offset, size)
+      this.#arrivedBlocks.set(table.firstCacheKey + offset, this.#keep(table, offset, block))
+    })
+  }
+
+  /** Reads the run that `readAhead` has planned around the block. */
+  #missingRun(table: TableReader, offset: number, size: number, readAhead: ReadAhead): Block {
+    const { start, length } = readAhead
+    if (!this.#blocking) {
+      throw new NotResident(async () => readAhead.hold(start, await table.read(start, length)))
+    }
+    const run = table.readSync(start, length)
+    readAhead.hold(start, run)
+    const block = table.decodeBlock(run.subarray(offset - start, offset - start + size), offset, false)
+    return this.#keep(table, offset, block)
+  }
+
+  #keep(table: TableReader, offset: number, block: Block): Block {
+    if (this.#fillCache) this.#cache.set(table.firstCacheKey + offset, block, block.bytes.length)
+    return block
+  }
+}

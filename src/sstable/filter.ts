@@ -1,0 +1,115 @@
+/**
+ * The bloom filter of a whole table, over the distinct user keys, with the package `bloom-filters` as its engine.
+ *
+ * Payload of the filter block (docs/format/sstable.md), on disk: never change.
+ *
+ *   bits, bit i in byte i >> 3 at 1 << (i & 7) | hash count u8
+ *
+ * The bit positions of a key come from its one 32-bit hash (base/hash) by double hashing: position i is
+ * ((hash + i × delta) mod 2^32) mod bits, delta = hash rotated right by 17. (Kirsch and Mitzenmacher, "Less Hashing,
+ * Same Performance", 2006.) The package's own hashing costs fifty times as much; it lets a `Hashing` be plugged in.
+ */
+import bloomFilters from 'bloom-filters'
+import { VarveError } from '../base/errors.js'
+
+// CommonJS without names that Node could see.
+const { BloomFilter, Hashing } = bloomFilters
+type BloomFilter = InstanceType<typeof BloomFilter>
+
+const MAX_HASH_COUNT = 30
+/** Below this a filter of few keys would have too many false positives. */
+const MIN_BITS = 64
+
+/** What the package is given as the element: the hash itself goes through {@link PlacedHashing}. */
+const PLACEHOLDER = ''
+
+/** Gives the positions of `hash`, whatever the element. One array is reused: the package reads it at once. */
+class PlacedHashing extends Hashing {
+  hash = 0
+  #positions: number[] = []
+
+  override getIndexes(_element: unknown, size: number, hashCount: number): number[] {
+    if (this.#positions.length !== hashCount) this.#positions = new Array<number>(hashCount).fill(0)
+    const positions = this.#positions
+    let hash = this.hash
+    const delta = ((hash >>> 17) | (hash << 15)) >>> 0
+    for (let i = 0; i < hashCount; i++) {
+      positions[i] = hash % size
+      hash = (hash + delta) >>> 0
+    }
+    return positions
+  }
+}
+
+/** Shared by all filters of this thread. */
+const hashing = new PlacedHashing()
+
+/** Gathers the hashes of a table's distinct user keys; the filter is sized when all are known. */
+export class FilterBuilder {
+  readonly #bitsPerKey: number
+  #hashes = new Uint32Array(1024)
+  #count = 0
+
+  constructor(bitsPerKey: number) {
+    this.#bitsPerKey = bitsPerKey
+  }
+
+  add(hash: number): void {
+    if (this.#count === this.#hashes.length) {
+      const grown = new Uint32Array(this.#count * 2)
+      grown.set(this.#hashes)
+      this.#hashes = grown
+    }
+    this.#hashes[this.#count++] = hash
+  }
+
+  /** What {@link finish} will give, in bytes. */
+  get sizeBytes(): number {
+    return Math.ceil(Math.max(MIN_BITS, this.#count * this.#bitsPerKey) / 8) + 1
+  }
+
+  /** The payload of the filter block. */
+  finish(): Uint8Array {
+    const bytes = new Uint8Array(this.sizeBytes)
+    const bits = bytes.subarray(0, bytes.length - 1)
+    const hashCount = Math.min(MAX_HASH_COUNT, Math.max(1, Math.round(this.#bitsPerKey * Math.LN2)))
+    const filter = overBits(bits, hashCount)
+    for (let i = 0; i < this.#count; i++) {
+      hashing.hash = this.#hashes[i]
+      filter.add(PLACEHOLDER)
+    }
+    bytes[bits.length] = hashCount
+    return bytes
+  }
+}
+
+/** The filter of an open table. */
+export class TableFilter {
+  readonly memoryBytes: number
+  readonly #filter: BloomFilter
+
+  /** Takes over the payload of a filter block; throws `CORRUPTION` when it is none. */
+  constructor(payload: Uint8Array) {
+    const hashCount = payload.length < 2 ? 0 : payload[payload.length - 1]
+    if (hashCount < 1 || hashCount > MAX_HASH_COUNT || payload.length > 0x2000_0000) {
+      throw new VarveError('CORRUPTION', 'A filter block has an impossible size or hash count.')
+    }
+    this.memoryBytes = payload.length
+    this.#filter = overBits(payload.subarray(0, payload.length - 1), hashCount)
+  }
+
+  /** False when no key with this hash is in the table. */
+  mayContain(hash: number): boolean {
+    hashing.hash = hash
+    return this.#filter.has(PLACEHOLDER)
+  }
+}
+
+/** A filter of the package over `bits` in place: nothing is added again, nothing is copied. */
+function overBits(bits: Uint8Array, hashCount: number): BloomFilter {
+  const filter = new BloomFilter(8, hashCount)
+  filter._size = bits.length * 8
+  filter._filter.array = bits
+  filter._hashing = hashing
+  return filter
+}

@@ -1,0 +1,113 @@
+/**
+ * The descriptor of a table: opened when it is needed, closed when the table cache wants it back, opened again when
+ * a reader that is still in use needs it again.
+ *
+ * Invariant: at most one descriptor is open for new reads; one that was released closes as soon as the last
+ * asynchronous read on it has ended, and never before.
+ */
+import { ioError, VarveError } from '../base/errors.js'
+import { type File, readFully, readFullySync } from '../env/file-system.js'
+
+/** Opens files within the bound on open files. */
+export interface DescriptorKeeper {
+  open(path: string): Promise<File>
+  openSync(path: string): File
+  /** Told as soon as a table has a descriptor, so that it can be released. */
+  opened(table: TableFile): void
+}
+
+/** An open descriptor and the asynchronous reads under way on it. */
+interface Descriptor {
+  readonly file: File
+  reads: number
+  released: boolean
+}
+
+export class TableFile {
+  readonly number: number
+  readonly path: string
+  readonly #keeper: DescriptorKeeper
+  #descriptor: Descriptor | undefined
+  #opening: Promise<Descriptor> | undefined
+  #closed = false
+
+  constructor(number: number, path: string, keeper: DescriptorKeeper) {
+    this.number = number
+    this.path = path
+    this.#keeper = keeper
+  }
+
+  /** Reads until `target` is full or the file ends; returns the bytes read. */
+  readSync(target: Uint8Array, position: number): number {
+    this.#assertOpen()
+    try {
+      const descriptor = this.#descriptor ?? this.#take(this.#keeper.openSync(this.path))
+      return readFullySync(descriptor.file, target, position)
+    } catch (error) {
+      throw ioError(error, 'reading', this.path)
+    }
+  }
+
+  /** {@link readSync} without blocking. */
+  async read(target: Uint8Array, position: number): Promise<number> {
+    this.#assertOpen()
+    try {
+      let descriptor = this.#descriptor
+      // One that was released before this read had begun is closed by now.
+      while (descriptor === undefined || descriptor.released) descriptor = await this.#open()
+      descriptor.reads++
+      try {
+        return await readFully(descriptor.file, target, position)
+      } finally {
+        descriptor.reads--
+        if (descriptor.released && descriptor.reads === 0) descriptor.file.closeSync()
+      }
+    } catch (error) {
+      throw ioError(error, 'reading', this.path)
+    }
+  }
+
+  /** Closes the descriptor, at once or behind the reads under way; a later read opens another one. */
+  release(): void {
+    const descriptor = this.#descriptor
+    if (descriptor === undefined) return
+    this.#descriptor = undefined
+    descriptor.released = true
+    if (descriptor.reads === 0) descriptor.file.closeSync()
+  }
+
+  /** {@link release} for good, even though someone may hold on to it: later reads are refused with `CLOSED`. */
+  close(): void {
+    this.#closed = true
+    this.release()
+  }
+
+  /** One opening at a time, whoever waits for it. */
+  #open(): Promise<Descriptor> {
+    this.#opening ??= this.#openOnce().finally(() => {
+      this.#opening = undefined
+    })
+    return this.#opening
+  }
+
+  async #openOnce(): Promise<Descriptor> {
+    this.#assertOpen()
+    const file = await this.#keeper.open(this.path)
+    if (this.#closed || this.#descriptor !== undefined) file.closeSync()
+    this.#assertOpen()
+    // A blocking read may have come first.
+    return this.#descriptor ?? this.#take(file)
+  }
+
+  #take(file: File): Descriptor {
+    const descriptor = { file, reads: 0, released: false }
+    this.#descriptor = descriptor
+    this.#keeper.opened(this)
+    return descriptor
+  }
+
+  #assertOpen(): void {
+    if (!this.#closed) return
+    throw new VarveError('CLOSED', 'The store is closed, or has done with this SSTable.', { path: this.path })
+  }
+}
