@@ -1,0 +1,92 @@
+/** Everything that a MANIFEST tells: the version and the facts beside it. */
+import { assert } from '../base/assert.js'
+import { Version, VersionBuilder } from './version.js'
+import type { VersionEdit } from './version-edit.js'
+
+export interface ManifestState {
+  readonly version: Version
+  /** Every operation with a sequence number up to this one lives in tables. */
+  readonly flushedSequence: number
+  /** The largest sequence number that an edit told. */
+  readonly lastSequence: number
+  /** The oldest WAL segment that is still needed; 0 for none. */
+  readonly logNumber: number
+  /** No file has this number or a larger one. */
+  readonly nextFileNumber: number
+  readonly properties: Readonly<Record<string, string>>
+}
+
+/** Tables that one record of a snapshot holds at most. */
+const TABLES_PER_PART = 256
+
+/** The edits that make `state` out of nothing, for the snapshot of a MANIFEST; there is at least one. */
+export function snapshotOf(state: ManifestState): VersionEdit[] {
+  const { version, flushedSequence, lastSequence, logNumber, nextFileNumber, properties } = state
+  const added = [...version.tables()]
+  const first = { flushedSequence, lastSequence, logNumber, nextFileNumber, properties }
+  const parts: VersionEdit[] = [{ ...first, added: added.slice(0, TABLES_PER_PART) }]
+  for (let from = TABLES_PER_PART; from < added.length; from += TABLES_PER_PART) {
+    parts.push({ added: added.slice(from, from + TABLES_PER_PART) })
+  }
+  return parts
+}
+
+/** Replays edits. Asserts that each fits the state in front of it. */
+export class StateBuilder {
+  readonly #tables: VersionBuilder
+  #rest: Omit<ManifestState, 'version'>
+
+  constructor(base?: ManifestState) {
+    this.#tables = new VersionBuilder(base?.version ?? Version.empty())
+    this.#rest = base ?? {
+      flushedSequence: 0,
+      lastSequence: 0,
+      logNumber: 0,
+      nextFileNumber: 1,
+      properties: {},
+    }
+  }
+
+  apply(edit: VersionEdit): void {
+    this.#rest = restBehind(this.#rest, edit)
+    this.#tables.apply(edit)
+  }
+
+  build(onReleased?: (version: Version) => void): ManifestState {
+    const { flushedSequence, lastSequence, logNumber, nextFileNumber, properties } = this.#rest
+    const version = this.#tables.build(onReleased)
+    return { version, flushedSequence, lastSequence, logNumber, nextFileNumber, properties }
+  }
+}
+
+/** `state` behind `edit`; asserts that the edit fits. */
+export function applyEdit(
+  state: ManifestState,
+  edit: VersionEdit,
+  onReleased?: (version: Version) => void,
+): ManifestState {
+  return { ...restBehind(state, edit), version: state.version.apply(edit, onReleased) }
+}
+
+function restBehind(
+  state: Omit<ManifestState, 'version'>,
+  edit: VersionEdit,
+): Omit<ManifestState, 'version'> {
+  const flushedSequence = edit.flushedSequence ?? state.flushedSequence
+  const logNumber = edit.logNumber ?? state.logNumber
+  const nextFileNumber = edit.nextFileNumber ?? state.nextFileNumber
+  assert(flushedSequence >= state.flushedSequence, 'what is flushed stays flushed')
+  assert(logNumber >= state.logNumber, 'a WAL segment that is not needed any more is never needed again')
+  assert(nextFileNumber >= state.nextFileNumber, 'file numbers are never reused')
+  for (const { table } of edit.added ?? []) {
+    assert(table.number < nextFileNumber, `the number of table ${table.number} was handed out by the store`)
+  }
+  return {
+    flushedSequence,
+    lastSequence: Math.max(state.lastSequence, edit.lastSequence ?? 0, flushedSequence),
+    logNumber,
+    nextFileNumber,
+    properties:
+      edit.properties === undefined ? state.properties : { ...state.properties, ...edit.properties },
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * Reads what a store's directory says about its versions and checks it, writing nothing.
+ *
+ * Damage that would bring back the past is looked for here: a MANIFEST other than the one that CURRENT names and
+ * that has been live after it, tables that are not there or have another size.
+ */
+import { compareKeys } from '../base/bytes.js'
+import { corruption, ioError, VarveError } from '../base/errors.js'
+import { CURRENT_NAME, manifestName, parseFileName, sstName } from '../base/file-names.js'
+import type { FileSystem } from '../env/file-system.js'
+import { type Current, readCurrent } from './current-file.js'
+import { decodeManifest, inspectManifest, readManifestBytes } from './manifest-reader.js'
+import type { ManifestState } from './manifest-state.js'
+
+/** File-system calls in flight at once. */
+const CONCURRENCY = 32
+
+/** How often a reader beside a live writer looks again when the files changed under its hands. */
+const ATTEMPTS = 8
+
+export interface RecoveredState {
+  readonly databaseId: Uint8Array
+  /** The largest epoch that any MANIFEST here has. */
+  readonly epoch: number
+  readonly manifestNumber: number
+  /** The largest file number in the directory; 0 for none. */
+  readonly largestNumber: number
+  readonly state: ManifestState
+}
+
+/**
+ * Whether there is a store in `directory`. A store whose creation was cut short is none.
+ * Throws `CORRUPTION` when CURRENT is missing although there is something that it must have named.
+ */
+export async function storeExists(fileSystem: FileSystem, directory: string): Promise<boolean> {
+  if ((await readCurrent(fileSystem, directory)) !== undefined) return true
+  const names = await listDirectory(fileSystem, directory)
+  for (const name of names) {
+    const parsed = parseFileName(name)
+    if (
+      parsed?.kind === 'wal' ||
+      parsed?.kind === 'sst' ||
+      (parsed?.kind === 'manifest' && (await isInUse(name)))
+    ) {
+      throw corruption(`CURRENT is missing although ${name} is there`, `${directory}/${CURRENT_NAME}`)
+    }
+  }
+  return false
+
+  /** A MANIFEST that only ever was the first step of making a store holds no table and was never live. */
+  async function isInUse(name: string): Promise<boolean> {
+    const path = `${directory}/${name}`
+    const bytes = await readManifestBytes(fileSystem, path)
+    if (inspectManifest(bytes, path)?.wasLive) return true
+    try {
+      return decodeManifest(bytes, path).state.version.tableCount > 0
+    } catch {
+      return false
+    }
+  }
+}
+
+/** Reads and checks the state of the store in `directory`. */
+export async function recoverState(fileSystem: FileSystem, directory: string): Promise<RecoveredState> {
+  const current = await readCurrent(fileSystem, directory)
+  if (current === undefined) {
+    await storeExists(fileSystem, directory)
+    throw new VarveError('NOT_FOUND', `There is no store in ${directory}.`, { path: directory })
+  }
+  const path = `${directory}/${manifestName(current.manifestNumber)}`
+  const bytes = await readManifestBytes(fileSystem, path)
+  const { state } = decodeManifest(bytes, path, { ...current, number: current.manifestNumber })
+  const names = await listDirectory(fileSystem, directory)
+  const epoch = await checkNewerManifests(fileSystem, directory, names, current)
+  await checkTables(fileSystem, directory, state)
+  let largestNumber = 0
+  for (const name of names) {
+    const parsed = parseFileName(name)
+    if (parsed !== undefined && 'number' in parsed) largestNumber = Math.max(largestNumber, parsed.number)
+  }
+  const { databaseId, manifestNumber } = current
+  return { databaseId, epoch, manifestNumber, largestNumber, state }
+}
+
+/**
+ * The same beside a live writer, who may replace the files while they are read: what looks like damage counts only
+ * when CURRENT and its MANIFEST are still the same behind it.
+ */
+export async function recoverStateBesideWriter(
+  fileSystem: FileSystem,
+  directory: string,
+): Promise<RecoveredState> {
+  for (let attempt = 1; ; attempt++) {
+    const before = await fingerprint(fileSystem, directory)
+    try {
+      return await recoverState(fileSystem, directory)
+    } catch (error) {
+      if (attempt === ATTEMPTS || before === (await fingerprint(fileSystem, directory))) throw error
+    }
+  }
+}
+
+/** The names in the store's directory. */
+export async function listDirectory(fileSystem: FileSystem, directory: string): Promise<string[]> {
+  try {
+    return await fileSystem.readdir(directory)
+  } catch (error) {
+    throw ioError(error, 'listing', directory)
+  }
+}
+
+async function fingerprint(fileSystem: FileSystem, directory: string): Promise<string> {
+  const current = await readCurrent(fileSystem, directory).catch(() => undefined)
+  if (current === undefined) return 'none'
+  const status = await fileSystem.stat(`${directory}/${manifestName(current.manifestNumber)}`)
+  return `${current.manifestNumber} ${current.epoch} ${current.sealedLength} ${status?.sizeBytes}`
+}
+
+/** Throws when a newer MANIFEST has been live, so that CURRENT is an old one; returns the largest epoch. */
+async function checkNewerManifests(
+  fileSystem: FileSystem,
+  directory: string,
+  names: readonly string[],
+  current: Current,
+): Promise<number> {
+  let epoch = current.epoch
+  for (const name of names) {
+    const parsed = parseFileName(name)
+    if (parsed?.kind !== 'manifest' || parsed.number <= current.manifestNumber) continue
+    const path = `${directory}/${name}`
+    const found = inspectManifest(await readManifestBytes(fileSystem, path), path)
+    if (found === undefined || compareKeys(found.identity.databaseId, current.databaseId) !== 0) continue
+    if (found.wasLive) {
+      throw corruption(
+        `CURRENT is an old one: ${name} has taken the place of the MANIFEST that it names`,
+        `${directory}/${CURRENT_NAME}`,
+      )
+    }
+    epoch = Math.max(epoch, found.identity.epoch)
+  }
+  return epoch
+}
+
+/** Throws when a table that the version names is not there or has another size. */
+async function checkTables(fileSystem: FileSystem, directory: string, state: ManifestState): Promise<void> {
+  const tables = [...state.version.tables()]
+  const check = async (): Promise<void> => {
+    for (let next = tables.pop(); next !== undefined; next = tables.pop()) {
+      const { number, sizeBytes } = next.table
+      const path = `${directory}/${sstName(number)}`
+      let size: number | undefined
+      try {
+        size = (await fileSystem.stat(path))?.sizeBytes
+      } catch (error) {
+        throw ioError(error, 'examining', path)
+      }
+      if (size === undefined) throw corruption('A table is missing', path)
+      if (size !== sizeBytes)
+        throw corruption(`A table has ${size} bytes instead of ${sizeBytes}`, path, Math.min(size, sizeBytes))
+    }
+  }
+  await Promise.all(Array.from({ length: CONCURRENCY }, check))
+}

@@ -1,0 +1,397 @@
+/**
+ * The live versions of one open store and the MANIFEST behind them.
+ *
+ * What always holds:
+ * - A version is published only when its edit is durable: append → sync → publish → only then report obsolete files.
+ * - One MANIFEST is live. A fresh one (at open, and when the edits outgrow the snapshot) takes over in this order:
+ *   snapshot → sync → sync directory → CURRENT.tmp → sync → rename → sync directory → only then delete the old one.
+ *   Before the rename a failure changes nothing; from there on it is final, since either MANIFEST may be the live one.
+ * - A file number is handed out once, for ever.
+ */
+import { assert, present } from '../base/assert.js'
+import { ioError, VarveError } from '../base/errors.js'
+import { CURRENT_NAME, manifestName, parseFileName } from '../base/file-names.js'
+import type { FileSystem } from '../env/file-system.js'
+import { prepareCurrent, publishCurrent } from './current-file.js'
+import { LiveVersions } from './live-versions.js'
+import { applyEdit, type ManifestState } from './manifest-state.js'
+import { ManifestWriter } from './manifest-writer.js'
+import { listDirectory, recoverState, recoverStateBesideWriter } from './recover-state.js'
+import { Version } from './version.js'
+import type { VersionEdit } from './version-edit.js'
+
+export interface VersionSetSettings {
+  readonly fileSystem: FileSystem
+  /** The store's directory, which is there and whose name is durable. */
+  readonly directory: string
+  /** Told the numbers of tables that no pinned version names and whose removal is durable: their files may go. */
+  readonly onObsolete?: (tableNumbers: readonly number[]) => void
+  /** Told of failures that lose nothing: a MANIFEST that could not be rolled or deleted. */
+  readonly onBackgroundError?: (error: VarveError) => void
+  /** The MANIFEST is rolled when its edits take more bytes than this and four times its snapshot; 1 MiB. */
+  readonly maxEditBytes?: number
+}
+
+interface QueuedEdit {
+  readonly edit: VersionEdit
+  readonly resolve: () => void
+  readonly reject: (error: unknown) => void
+}
+
+/** What {@link VersionSet.create} and {@link VersionSet.recover} begin with. */
+interface Beginning {
+  readonly databaseId: Uint8Array
+  readonly epoch: number
+  readonly nextFileNumber: number
+  readonly state: ManifestState
+}
+
+const DEFAULT_MAX_EDIT_BYTES = 1024 * 1024
+
+/** Edits take at most this many times the bytes of the snapshot in front of them. */
+const MAX_EDITS_PER_SNAPSHOT = 4
+
+export class VersionSet {
+  /** 16 bytes that no other store has; all checksums are salted with them. */
+  readonly databaseId: Uint8Array
+  readonly readOnly: boolean
+  readonly #settings: VersionSetSettings
+  readonly #live = new LiveVersions()
+  readonly #onReleased = (version: Version): void => {
+    this.#live.release(version)
+    this.#reportObsolete()
+  }
+  /** Numbers from here on were handed out by this process. */
+  readonly #firstNumber: number
+  #state: ManifestState
+  #nextFileNumber: number
+  #epoch: number
+  #writer: ManifestWriter | undefined
+  #queue: QueuedEdit[] = []
+  #draining: Promise<void> | undefined
+  /** The edits may grow to this until the next roll is tried. */
+  #rollAtBytes = 0
+  #failure: VarveError | undefined
+  #closed = false
+
+  private constructor(settings: VersionSetSettings, beginning: Beginning, readOnly: boolean) {
+    this.#settings = settings
+    this.databaseId = beginning.databaseId
+    this.readOnly = readOnly
+    this.#epoch = beginning.epoch
+    this.#nextFileNumber = beginning.nextFileNumber
+    this.#firstNumber = beginning.nextFileNumber
+    const version = new Version(beginning.state.version.levels, this.#onReleased).pin()
+    this.#state = { ...beginning.state, version }
+    this.#live.add(version, [{ added: [...version.tables()] }])
+  }
+
+  /**
+   * Makes a new store in `directory`, which must not hold one (see `storeExists`).
+   *
+   * @param databaseId - 16 random bytes
+   * @param properties - facts about the store that must survive
+   */
+  static async create(
+    settings: VersionSetSettings,
+    databaseId: Uint8Array,
+    properties: Readonly<Record<string, string>> = {},
+  ): Promise<VersionSet> {
+    assert(databaseId.length === 16, 'a database id has 16 bytes')
+    const names = await listDirectory(settings.fileSystem, settings.directory)
+    const nextFileNumber = Math.max(0, ...names.map(numberOf)) + 1
+    const state = {
+      version: Version.empty(),
+      flushedSequence: 0,
+      lastSequence: 0,
+      logNumber: 0,
+      nextFileNumber,
+      properties,
+    }
+    const set = new VersionSet(
+      settings,
+      { databaseId: databaseId.slice(), epoch: 0, nextFileNumber, state },
+      false,
+    )
+    await set.#beginManifest()
+    return set
+  }
+
+  /**
+   * Brings back the store in `directory`; `NOT_FOUND` when there is none, `CORRUPTION` when what is there cannot be
+   * trusted. With `readOnly` nothing is written, and a live writer beside it does not matter.
+   */
+  static async recover(settings: VersionSetSettings, readOnly = false): Promise<VersionSet> {
+    const { fileSystem, directory } = settings
+    const found = await (readOnly ? recoverStateBesideWriter : recoverState)(fileSystem, directory)
+    const nextFileNumber = Math.max(found.state.nextFileNumber, found.largestNumber + 1)
+    const set = new VersionSet(settings, { ...found, nextFileNumber }, readOnly)
+    if (readOnly) return set
+    await set.#beginManifest()
+    await set.#deleteManifests(await listDirectory(fileSystem, directory))
+    return set
+  }
+
+  /** The newest version. To use it across an `await`, {@link pinCurrent} it. */
+  get current(): Version {
+    return this.#state.version
+  }
+
+  /** The newest version, whose files stay until it is unpinned. */
+  pinCurrent(): Version {
+    return this.#state.version.pin()
+  }
+
+  /** The newest version, pinned, with the facts that belong to it: for a checkpoint. */
+  capture(): ManifestState {
+    this.pinCurrent()
+    return { ...this.#state, nextFileNumber: this.#nextFileNumber }
+  }
+
+  /** Every operation with a sequence number up to this one lives in tables. */
+  get flushedSequence(): number {
+    return this.#state.flushedSequence
+  }
+
+  /** The largest sequence number that an edit told; the WAL may hold larger ones. */
+  get lastSequence(): number {
+    return this.#state.lastSequence
+  }
+
+  /** The oldest WAL segment that is still needed; 0 for none. */
+  get logNumber(): number {
+    return this.#state.logNumber
+  }
+
+  get properties(): Readonly<Record<string, string>> {
+    return this.#state.properties
+  }
+
+  /** Grows with every MANIFEST. */
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** Why every edit is refused, once a sync of the MANIFEST has failed. */
+  get failure(): VarveError | undefined {
+    return this.#failure
+  }
+
+  /** A number for a new file, never given before. */
+  nextFileNumber(): number {
+    return this.#nextFileNumber++
+  }
+
+  /** The number that {@link nextFileNumber} gives next. */
+  peekFileNumber(): number {
+    return this.#nextFileNumber
+  }
+
+  /**
+   * Makes `edit` durable and publishes the version behind it. Calls are queued; those that wait share one sync.
+   *
+   * Rejects without any effect when the edit does not fit, and with `NO_SPACE`: then the files that it would have added
+   * may be deleted. After any other error {@link failure} is set and it is open whether the edit is durable: neither the
+   * files that it adds nor those that it removes may be deleted before the next recovery.
+   */
+  logAndApply(edit: VersionEdit): Promise<void> {
+    return new Promise((resolve, reject) => {
+      assert(!this.readOnly, 'a read-only version set takes no edit')
+      if (this.#closed) throw new VarveError('CLOSED', 'The store is closed. Open it again.')
+      this.#queue.push({ edit, resolve, reject })
+      this.#draining ??= this.#drain()
+    })
+  }
+
+  /**
+   * The names in `listing` that no version needs: for the deletion of what a crash left, before any job has begun.
+   * Names that are not the store's, files of this process and WAL segments that `isLiveWal` holds stay.
+   */
+  collectOrphans(listing: readonly string[], isLiveWal: (number: number) => boolean): string[] {
+    assert(!this.readOnly, 'a reader collects nothing')
+    return listing.filter((name) => {
+      const parsed = parseFileName(name)
+      switch (parsed?.kind) {
+        case 'temporary':
+          return true
+        case 'manifest':
+          return parsed.number !== this.#writer?.identity.number
+        case 'sst':
+          return parsed.number < this.#firstNumber && !this.#live.needs(parsed.number)
+        case 'wal':
+          return parsed.number < this.#firstNumber && !isLiveWal(parsed.number)
+        default:
+          return false
+      }
+    })
+  }
+
+  /**
+   * Waits for the edits under way and seals the MANIFEST: from then on any change to it is found out. Idempotent.
+   * Rejects when sealing failed, which loses nothing; the files are closed all the same.
+   */
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await this.#draining
+    const writer = this.#writer
+    if (writer === undefined) return
+    try {
+      if (this.#failure === undefined) await this.#seal(writer)
+    } finally {
+      this.#writer = undefined
+      await writer.close()
+    }
+  }
+
+  async #drain(): Promise<void> {
+    // A turn of the microtask queue, so that edits of the same moment share one sync.
+    await Promise.resolve()
+    while (this.#queue.length > 0) {
+      const queued = this.#queue
+      this.#queue = []
+      await this.#commit(queued)
+      if (this.#isRollDue()) await this.#roll()
+    }
+    this.#draining = undefined
+  }
+
+  /** Makes the queued edits durable together and publishes the one version behind them. Never rejects. */
+  async #commit(queued: readonly QueuedEdit[]): Promise<void> {
+    const fitting: QueuedEdit[] = []
+    const edits: VersionEdit[] = []
+    let state = this.#state
+    for (const item of queued) {
+      const edit = { ...item.edit, nextFileNumber: this.#nextFileNumber }
+      try {
+        this.#refuseAfterFailure()
+        state = applyEdit(state, edit, this.#onReleased)
+        fitting.push(item)
+        edits.push(edit)
+      } catch (error) {
+        item.reject(error)
+      }
+    }
+    if (fitting.length === 0) return
+    try {
+      await present(this.#writer, 'an open version set has a MANIFEST').append(edits)
+    } catch (error) {
+      this.#failure = this.#writer?.failure
+      for (const { reject } of fitting) reject(error)
+      return
+    }
+    this.#publish(state, edits)
+    for (const { resolve } of fitting) resolve()
+  }
+
+  #publish(state: ManifestState, edits: readonly VersionEdit[]): void {
+    const before = this.#state.version
+    this.#state = state
+    state.version.pin()
+    this.#live.add(state.version, edits)
+    before.unpin()
+    this.#reportObsolete()
+  }
+
+  #reportObsolete(): void {
+    // While it is open whether an edit is durable, nothing goes.
+    if (this.#failure !== undefined) return
+    const numbers = this.#live.takeObsolete()
+    if (numbers.length > 0) this.#settings.onObsolete?.(numbers)
+  }
+
+  #refuseAfterFailure(): void {
+    if (this.#failure === undefined) return
+    throw new VarveError(
+      'READ_ONLY',
+      'A sync of the MANIFEST has failed; reads go on. Reopen the store to write again.',
+      {
+        cause: this.#failure,
+      },
+    )
+  }
+
+  #isRollDue(): boolean {
+    return (
+      this.#failure === undefined && this.#writer !== undefined && this.#writer.editBytes > this.#rollAtBytes
+    )
+  }
+
+  async #roll(): Promise<void> {
+    const old = present(this.#writer, 'a MANIFEST is rolled while it is live')
+    try {
+      await this.#beginManifest()
+    } catch (error) {
+      this.#rollAtBytes = 2 * old.editBytes
+      this.#settings.onBackgroundError?.(ioError(error, 'rolling', old.path))
+      return
+    }
+    await old.close()
+    await this.#deleteManifests([manifestName(old.identity.number)])
+  }
+
+  /** Writes a fresh MANIFEST of the current state and makes it the live one. */
+  async #beginManifest(): Promise<void> {
+    const { fileSystem, directory } = this.#settings
+    const number = this.nextFileNumber()
+    const epoch = ++this.#epoch
+    const identity = { databaseId: this.databaseId, number, epoch }
+    const state = { ...this.#state, nextFileNumber: this.#nextFileNumber }
+    const writer = await ManifestWriter.create(fileSystem, directory, identity, state)
+    try {
+      await prepareCurrent(fileSystem, directory, { ...identity, manifestNumber: number, sealedLength: 0 })
+      await this.#publishCurrent()
+    } catch (error) {
+      await writer.close()
+      if (this.#failure === undefined) await this.#deleteManifests([manifestName(number)])
+      throw error
+    }
+    writer.goLive()
+    this.#writer = writer
+    this.#state = state
+    this.#rollAtBytes = Math.max(
+      this.#settings.maxEditBytes ?? DEFAULT_MAX_EDIT_BYTES,
+      MAX_EDITS_PER_SNAPSHOT * writer.snapshotBytes,
+    )
+  }
+
+  /** Lets CURRENT change. Once this has begun, a failure leaves open which CURRENT is there. */
+  async #publishCurrent(): Promise<void> {
+    const { fileSystem, directory } = this.#settings
+    try {
+      await publishCurrent(fileSystem, directory)
+      await fileSystem.syncDir(directory)
+    } catch (error) {
+      this.#failure = ioError(error, 'replacing', `${directory}/${CURRENT_NAME}`)
+      throw this.#failure
+    }
+  }
+
+  async #seal(writer: ManifestWriter): Promise<void> {
+    const { fileSystem, directory } = this.#settings
+    const sealedLength = await writer.seal()
+    const { databaseId, number, epoch } = writer.identity
+    await prepareCurrent(fileSystem, directory, { databaseId, epoch, manifestNumber: number, sealedLength })
+    await this.#publishCurrent()
+  }
+
+  /** Deletes MANIFESTs among `names` other than the live one; what cannot be deleted now is collected at the next open. */
+  async #deleteManifests(names: readonly string[]): Promise<void> {
+    const { fileSystem, directory } = this.#settings
+    for (const name of names) {
+      const parsed = parseFileName(name)
+      if (parsed?.kind !== 'manifest' || parsed.number === this.#writer?.identity.number) continue
+      const path = `${directory}/${name}`
+      try {
+        await fileSystem.unlink(path)
+      } catch (error) {
+        this.#settings.onBackgroundError?.(ioError(error, 'deleting', path))
+      }
+    }
+  }
+}
+
+function numberOf(name: string): number {
+  const parsed = parseFileName(name)
+  return parsed !== undefined && 'number' in parsed ? parsed.number : 0
+}
