@@ -114,3 +114,8 @@ export async function readFully(file: File, target: Uint8Array, position: number
   }
   return total
 }
+
+/** Closes; a failure is of no account to a reader, nor to a writer whose bytes were synced. */
+export async function closeQuietly(file: File): Promise<void> {
+  await file.close().catch(() => undefined)
+}

@@ -7,7 +7,7 @@
 import { crc32 } from '../base/checksum.js'
 import { corruption, ioError } from '../base/errors.js'
 import { CURRENT_NAME, manifestName, parseFileName, temporaryName } from '../base/file-names.js'
-import { type File, type FileSystem, readFully, writeFullySync } from '../env/file-system.js'
+import { closeQuietly, type File, type FileSystem, readFully, writeFullySync } from '../env/file-system.js'
 
 /** On disk: never change. */
 const FORMAT_LINE = 'varve current 1'
@@ -71,7 +71,7 @@ export async function readCurrent(fileSystem: FileSystem, directory: string): Pr
   } catch (error) {
     throw ioError(error, 'reading', path)
   } finally {
-    await file?.close()
+    if (file !== undefined) await closeQuietly(file)
   }
 }
 
@@ -97,7 +97,7 @@ export async function prepareCurrent(
   } catch (error) {
     throw ioError(error, 'writing', path)
   } finally {
-    await file?.close()
+    if (file !== undefined) await closeQuietly(file)
   }
 }
 

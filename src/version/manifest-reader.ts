@@ -8,7 +8,7 @@
 import { compareKeys, readU32, readU64 } from '../base/bytes.js'
 import { fileSalt } from '../base/checksum.js'
 import { corruption, ioError, VarveError } from '../base/errors.js'
-import { type File, type FileSystem, readFully } from '../env/file-system.js'
+import { closeQuietly, type File, type FileSystem, readFully } from '../env/file-system.js'
 import { RecordReader } from '../record/record-reader.js'
 import {
   decodeManifestHeader,
@@ -46,7 +46,7 @@ export async function readManifestBytes(fileSystem: FileSystem, path: string): P
   } catch (error) {
     throw ioError(error, 'reading', path)
   } finally {
-    await file?.close()
+    if (file !== undefined) await closeQuietly(file)
   }
 }
 

@@ -11,7 +11,7 @@ import { writeU32, writeU64 } from '../base/bytes.js'
 import { fileSalt } from '../base/checksum.js'
 import { ioError, VarveError } from '../base/errors.js'
 import { manifestName } from '../base/file-names.js'
-import { type File, type FileSystem, writeFullySync } from '../env/file-system.js'
+import { closeQuietly, type File, type FileSystem, writeFullySync } from '../env/file-system.js'
 import { framedLength, frameRecord, RECORD_HEADER_LENGTH } from '../record/record-format.js'
 import {
   encodeManifestHeader,
@@ -117,8 +117,9 @@ export class ManifestWriter {
     return this.#end
   }
 
+  /** Closes the file; what counts is durable already. */
   async close(): Promise<void> {
-    await this.#file.close()
+    await closeQuietly(this.#file)
   }
 
   async #writeSnapshot(state: ManifestState): Promise<void> {

@@ -22,9 +22,8 @@ export interface RecoveredState {
   readonly databaseId: Uint8Array
   /** The largest epoch that any MANIFEST here has. */
   readonly epoch: number
-  readonly manifestNumber: number
-  /** The largest file number in the directory; 0 for none. */
-  readonly largestNumber: number
+  /** The names in the directory. */
+  readonly names: readonly string[]
   readonly state: ManifestState
 }
 
@@ -73,13 +72,7 @@ export async function recoverState(fileSystem: FileSystem, directory: string): P
   const names = await listDirectory(fileSystem, directory)
   const epoch = await checkNewerManifests(fileSystem, directory, names, current)
   await checkTables(fileSystem, directory, state)
-  let largestNumber = 0
-  for (const name of names) {
-    const parsed = parseFileName(name)
-    if (parsed !== undefined && 'number' in parsed) largestNumber = Math.max(largestNumber, parsed.number)
-  }
-  const { databaseId, manifestNumber } = current
-  return { databaseId, epoch, manifestNumber, largestNumber, state }
+  return { databaseId: current.databaseId, epoch, names, state }
 }
 
 /**
@@ -112,7 +105,8 @@ export async function listDirectory(fileSystem: FileSystem, directory: string): 
 async function fingerprint(fileSystem: FileSystem, directory: string): Promise<string> {
   const current = await readCurrent(fileSystem, directory).catch(() => undefined)
   if (current === undefined) return 'none'
-  const status = await fileSystem.stat(`${directory}/${manifestName(current.manifestNumber)}`)
+  const path = `${directory}/${manifestName(current.manifestNumber)}`
+  const status = await fileSystem.stat(path).catch(() => undefined)
   return `${current.manifestNumber} ${current.epoch} ${current.sealedLength} ${status?.sizeBytes}`
 }
 

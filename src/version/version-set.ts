@@ -99,7 +99,7 @@ export class VersionSet {
   ): Promise<VersionSet> {
     assert(databaseId.length === 16, 'a database id has 16 bytes')
     const names = await listDirectory(settings.fileSystem, settings.directory)
-    const nextFileNumber = Math.max(0, ...names.map(numberOf)) + 1
+    const nextFileNumber = afterNumbersIn(names)
     const state = {
       version: Version.empty(),
       flushedSequence: 0,
@@ -124,11 +124,11 @@ export class VersionSet {
   static async recover(settings: VersionSetSettings, readOnly = false): Promise<VersionSet> {
     const { fileSystem, directory } = settings
     const found = await (readOnly ? recoverStateBesideWriter : recoverState)(fileSystem, directory)
-    const nextFileNumber = Math.max(found.state.nextFileNumber, found.largestNumber + 1)
+    const nextFileNumber = Math.max(found.state.nextFileNumber, afterNumbersIn(found.names))
     const set = new VersionSet(settings, { ...found, nextFileNumber }, readOnly)
     if (readOnly) return set
     await set.#beginManifest()
-    await set.#deleteManifests(await listDirectory(fileSystem, directory))
+    await set.#deleteManifests(found.names)
     return set
   }
 
@@ -391,7 +391,12 @@ export class VersionSet {
   }
 }
 
-function numberOf(name: string): number {
-  const parsed = parseFileName(name)
-  return parsed !== undefined && 'number' in parsed ? parsed.number : 0
+/** The first number above those of all files. */
+function afterNumbersIn(names: readonly string[]): number {
+  let largest = 0
+  for (const name of names) {
+    const parsed = parseFileName(name)
+    if (parsed !== undefined && 'number' in parsed) largest = Math.max(largest, parsed.number)
+  }
+  return largest + 1
 }
