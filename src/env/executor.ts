@@ -13,9 +13,18 @@ export interface Job<Input, Output> {
   run(input: Input): Promise<Output>
 }
 
+/** How a job is run. */
+export interface ExecuteOptions {
+  /**
+   * Keeps the process alive until the job has ended: for a job that a caller awaits. Without it a finished program
+   * may exit in the middle, as it should for upkeep that nobody waits for. `false` by default.
+   */
+  readonly keepAlive?: boolean
+}
+
 export interface Executor {
   /** Runs `job` to its end; rejects with its error, and with `IO_ERROR` when the thread died. */
-  execute<Input, Output>(job: Job<Input, Output>, input: Input): Promise<Output>
+  execute<Input, Output>(job: Job<Input, Output>, input: Input, options?: ExecuteOptions): Promise<Output>
   /** Waits for nothing: running jobs are abandoned and reject with `ABORTED`. Idempotent. */
   close(): Promise<void>
 }
