@@ -4,7 +4,8 @@
  * What must always hold:
  * - What is handed out is a prefix of the commit order that holds everything that was known to be on the device, or
  *   `CORRUPTION` names the file and the offset. Where the log was cut, the first segment written afterwards says so.
- * - Nothing is shown that is not on the device: the newest segment is synced before it is read.
+ * - Nothing is shown that is not on the device: the newest segment is synced before it is read. Its name needs no sync,
+ *   because that was done before it got a header.
  * - Nothing is changed: replaying again, after a crash too, gives the same groups.
  *
  * The chain is walked from its newest end. A segment belongs to it when its header is whole and it is the newest such
@@ -107,7 +108,8 @@ export async function replay(settings: ReplaySettings, onGroup: OnGroup): Promis
   let torn: TornTail | undefined
   for (const [index, link] of chain.entries()) {
     const next = chain.at(index + 1)
-    const bytes = await readSegment(settings, link, next === undefined)
+    const mode = next === undefined && settings.readOnly !== true ? 'modify' : 'read'
+    const bytes = await readFile(settings, link.path, mode)
     const reader = openSegment(link, bytes, next)
     if (link.header.baseSequence > lastSequence) {
       throw corruption(`The log has no operations from ${lastSequence + 1} on`, link.path, 0)
@@ -270,17 +272,6 @@ function checkSuccessor(settings: ReplaySettings, reader: SegmentReader): void {
   if (reader.lastType === RecordType.seal && !settings.numbers.includes(reader.sealedFor)) {
     throw corruption('A segment of the log is missing', segmentPath(settings.directory, reader.sealedFor))
   }
-}
-
-async function readSegment(settings: ReplaySettings, link: Link, newest: boolean): Promise<Uint8Array> {
-  if (!newest || settings.readOnly === true) return readFile(settings, link.path, 'read')
-  const bytes = await readFile(settings, link.path, 'modify')
-  try {
-    await settings.fileSystem.syncDir(settings.directory)
-  } catch (error) {
-    throw ioError(error, 'syncing', settings.directory)
-  }
-  return bytes
 }
 
 /** The bytes of a file, or its first `limit`. A file opened to `'modify'` is brought to the device first. */
