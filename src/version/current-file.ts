@@ -75,10 +75,7 @@ export async function readCurrent(fileSystem: FileSystem, directory: string): Pr
   }
 }
 
-/**
- * Writes CURRENT.tmp and makes its bytes durable. Until {@link publishCurrent} nothing has changed.
- * One that a crash left behind goes for good first, so that no crash can bring it back in the place of the new one.
- */
+/** Writes CURRENT.tmp and makes its bytes durable. Until {@link publishCurrent} nothing has changed. */
 export async function prepareCurrent(
   fileSystem: FileSystem,
   directory: string,
@@ -87,10 +84,7 @@ export async function prepareCurrent(
   const path = `${directory}/${temporaryName(CURRENT_NAME)}`
   let file: File | undefined
   try {
-    if ((await fileSystem.stat(path)) !== undefined) {
-      await fileSystem.unlink(path)
-      await fileSystem.syncDir(directory)
-    }
+    if ((await fileSystem.stat(path)) !== undefined) await fileSystem.unlink(path)
     file = await fileSystem.open(path, 'create')
     writeFullySync(file, encodeCurrent(current), 0)
     await file.sync()
