@@ -68,7 +68,12 @@ export class WorkerExecutor implements Executor {
 
   #start(): Worker {
     const { workerData, name } = this.#options
-    const worker = new Worker(this.#moduleUrl, { workerData, ...(name === undefined ? {} : { name }) })
+    // The program's own arguments may not fit a worker: `node --input-type=module -e …` would stop it from loading.
+    const worker = new Worker(this.#moduleUrl, {
+      workerData,
+      execArgv: [],
+      ...(name === undefined ? {} : { name }),
+    })
     worker.unref()
     worker.on('message', (response: JobResponse) => this.#settle(response))
     worker.on('error', (error) => this.#died(worker, `with ${String(error)}`, error))

@@ -1,0 +1,334 @@
+/** The lock between processes: real files, real processes, real deaths. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { hostname, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface, type Interface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { LockHeldError } from '../../src/env/file-system.js'
+import { acquireLockFile, type LockFilePrimitives, startTimeIn } from '../../src/env/lock-file.js'
+import { NodeFileSystem } from '../../src/env/node-file-system.js'
+import { compile } from './fixtures/compile.js'
+
+const fileSystem = new NodeFileSystem()
+const linux = process.platform === 'linux'
+let compiled: string
+let moduleUrl: string
+let root: string
+let path: string
+
+beforeAll(async () => {
+  compiled = await mkdtemp(join(tmpdir(), 'varve-lock-code-'))
+  moduleUrl = await compile('env/node-file-system.ts', compiled)
+}, 30_000)
+afterAll(() => rm(compiled, { recursive: true, force: true }))
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), 'varve-lock-'))
+  path = join(root, 'LOCK')
+})
+afterEach(() => rm(root, { recursive: true, force: true }))
+
+/** A process that takes the lock on demand. */
+class Contender {
+  readonly #child: ChildProcess
+  readonly #lines: AsyncIterator<string>
+
+  constructor() {
+    const script = fileURLToPath(new URL('./fixtures/take-lock.mjs', import.meta.url))
+    this.#child = spawn(process.execPath, [script, moduleUrl, path], { stdio: ['pipe', 'pipe', 'inherit'] })
+    const lines: Interface = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream })
+    this.#lines = lines[Symbol.asyncIterator]()
+  }
+
+  static async started(): Promise<Contender> {
+    const contender = new Contender()
+    expect(await contender.answer()).toBe('ready')
+    return contender
+  }
+
+  async ask(request: 'take' | 'release'): Promise<string> {
+    this.#child.stdin?.write(`${request}\n`)
+    return this.answer()
+  }
+
+  async answer(): Promise<string> {
+    return (await this.#lines.next()).value as string
+  }
+
+  async kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return
+    this.#child.kill('SIGKILL')
+    await once(this.#child, 'exit')
+  }
+}
+
+async function deadPid(): Promise<number> {
+  const child = spawn(process.execPath, ['-e', ''])
+  await once(child, 'exit')
+  return child.pid as number
+}
+
+async function record(changes: Record<string, unknown>): Promise<void> {
+  const lock = await fileSystem.lock(path)
+  const own = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
+  await lock.release()
+  await writeFile(path, JSON.stringify({ ...own, token: 'earlier', ...changes }))
+}
+
+/** Takes the lock, which nobody may share or have left traces of, and lets it go. */
+async function expectTakeable(): Promise<void> {
+  const lock = await fileSystem.lock(path)
+  expect(await readdir(root)).toEqual(['LOCK'])
+  await expect(fileSystem.lock(path)).rejects.toBeInstanceOf(LockHeldError)
+  await lock.release()
+  expect(await readdir(root)).toEqual([])
+}
+
+describe('a lock file', () => {
+  it('names its holder', async () => {
+    const lock = await fileSystem.lock(path)
+    expect(JSON.parse(await readFile(path, 'utf8'))).toMatchObject({
+      pid: process.pid,
+      host: hostname(),
+      since: expect.any(Number),
+      token: expect.any(String),
+      ...(linux
+        ? { bootId: expect.stringMatching(/^[0-9a-f-]{36}$/), startTime: expect.stringMatching(/^\d+$/) }
+        : {}),
+    })
+    await expect(fileSystem.lock(path)).rejects.toMatchObject({
+      code: 'ELOCKED',
+      holder: { pid: process.pid, host: hostname() },
+    })
+    await lock.release()
+  })
+
+  it('is released only while it is still ours, and once', async () => {
+    const lock = await fileSystem.lock(path)
+    const other = JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), token: 'other' })
+    await writeFile(path, other)
+    await lock.release()
+    expect(await readFile(path, 'utf8')).toBe(other)
+  })
+
+  it('is held against other processes until the holder lets go', async () => {
+    const contender = await Contender.started()
+    expect(await contender.ask('take')).toBe('taken')
+    await expect(fileSystem.lock(path)).rejects.toBeInstanceOf(LockHeldError)
+    expect(await contender.ask('release')).toBe('released')
+    await expectTakeable()
+    await contender.kill()
+  })
+
+  it('is taken over when its holder was killed', async () => {
+    const contender = await Contender.started()
+    expect(await contender.ask('take')).toBe('taken')
+    await contender.kill()
+    await expectTakeable()
+  })
+
+  it('is held against another thread of this process', async () => {
+    const lock = await fileSystem.lock(path)
+    const worker = new Worker(
+      `const { parentPort, workerData } = require('node:worker_threads')
+       import(workerData.url).then(({ NodeFileSystem }) => new NodeFileSystem().lock(workerData.path))
+         .then(() => 'taken', (error) => error.code).then((answer) => parentPort.postMessage(answer))`,
+      { eval: true, workerData: { url: moduleUrl, path } },
+    )
+    expect(await once(worker, 'message')).toEqual(['ELOCKED'])
+    await worker.terminate()
+    await lock.release()
+  })
+
+  it('of a process that is gone is taken over', async () => {
+    await record({ pid: await deadPid() })
+    await expectTakeable()
+  })
+
+  it.runIf(linux)('of an earlier process with our id, or of an earlier boot, is taken over', async () => {
+    await record({ startTime: '1' })
+    await expectTakeable()
+    await record({ bootId: '00000000-0000-0000-0000-000000000000' })
+    await expectTakeable()
+  })
+
+  it('of another host is never taken over', async () => {
+    await record({ host: 'elsewhere', pid: await deadPid() })
+    await expect(fileSystem.lock(path)).rejects.toMatchObject({ holder: { host: 'elsewhere' } })
+    expect(await readdir(root)).toEqual(['LOCK'])
+  })
+
+  it.each(['', '{"pid":', '[]', '{"pid":1,"host":"x","since":0,"token":"../x"}', '\0\0\0\0'])(
+    'with the content %j, which no holder wrote, is taken over',
+    async (content) => {
+      await writeFile(path, content)
+      await expectTakeable()
+    },
+  )
+
+  it('that its owner is still writing is waited for', async () => {
+    const held = await fileSystem.lock(path)
+    const content = await readFile(path, 'utf8')
+    await writeFile(path, '')
+    const attempt = fileSystem.lock(path)
+    setTimeout(() => void writeFile(path, content), 40)
+    await expect(attempt).rejects.toBeInstanceOf(LockHeldError)
+    await held.release()
+  })
+
+  it('of a dead holder is taken over behind claimants that died as well', async () => {
+    const pid = await deadPid()
+    await record({ pid, token: 'first' })
+    const first = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
+    await writeFile(`${path}.first.claim.tmp`, JSON.stringify({ ...first, token: 'second' }))
+    await writeFile(`${path}.second.claim.tmp`, '')
+    await expectTakeable()
+  })
+
+  it('of a dead holder is left to a living claimant', async () => {
+    await record({ pid: await deadPid(), token: 'first' })
+    const dead = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
+    const { startTime: _, ...living } = { ...dead, pid: process.pid, token: 'second' } as Record<
+      string,
+      unknown
+    >
+    await writeFile(`${path}.first.claim.tmp`, JSON.stringify(living))
+    await expect(fileSystem.lock(path)).rejects.toMatchObject({ holder: { pid: process.pid } })
+  })
+
+  it('goes to exactly one of many processes that find it dead at once', async () => {
+    const contenders = await Promise.all(Array.from({ length: 4 }, () => Contender.started()))
+    for (let round = 0; round < 8; round++) {
+      await record({ pid: await deadPid(), token: `dead-${round}` })
+      const answers = await Promise.all(contenders.map((contender) => contender.ask('take')))
+      expect(answers.toSorted()).toEqual(['ELOCKED', 'ELOCKED', 'ELOCKED', 'taken'])
+      expect(await readdir(root)).toEqual(['LOCK'])
+      await contenders[answers.indexOf('taken')].ask('release')
+    }
+    await Promise.all(contenders.map((contender) => contender.kill()))
+  }, 30_000)
+})
+
+describe('the start time of a process', () => {
+  it('is found behind a name with spaces and parentheses', () => {
+    const fields = Array.from({ length: 40 }, (_, index) => String(index + 3))
+    expect(startTimeIn(`17 (a) b (c)) ${fields.join(' ')}`)).toBe('22')
+    expect(startTimeIn(undefined)).toBeUndefined()
+  })
+})
+
+/** A directory of texts whose every call is a separate step, for runs in every order. */
+class Steps {
+  readonly files = new Map<string, string>()
+  readonly #waiting: (() => void)[] = []
+  readonly #links: boolean
+
+  constructor(links: boolean) {
+    this.#links = links
+  }
+
+  /** The system as one process sees it: processes 1000 and above are alive by their start time. */
+  readonly system: LockFilePrimitives = {
+    host: 'here',
+    now: () => 0,
+    pause: () => this.#step(),
+    bootId: async () => 'boot',
+    startTime: async (pid) => (pid === process.pid ? 'now' : undefined),
+    readText: (path) => this.#step(() => this.files.get(path)),
+    create: (path, text) => this.#step(() => this.#add(path, text)),
+    link: (from, to) =>
+      this.#step(() => {
+        if (!this.#links) throw Object.assign(new Error('no links'), { code: 'ENOTSUP' })
+        this.#add(to, this.#get(from))
+      }),
+    rename: (from, to) =>
+      this.#step(() => {
+        this.files.set(to, this.#get(from))
+        this.files.delete(from)
+      }),
+    remove: (path) => this.#step(() => void this.files.delete(path)),
+  }
+
+  /** Runs one waiting step; false when none waits. */
+  runOne(random: () => number): boolean {
+    const [step] = this.#waiting.splice(Math.floor(random() * this.#waiting.length), 1)
+    step?.()
+    return step !== undefined
+  }
+
+  #get(path: string): string {
+    const text = this.files.get(path)
+    if (text === undefined) throw Object.assign(new Error(path), { code: 'ENOENT' })
+    return text
+  }
+
+  #add(path: string, text: string): void {
+    if (this.files.has(path)) throw Object.assign(new Error(path), { code: 'EEXIST' })
+    this.files.set(path, text)
+  }
+
+  #step(): Promise<void>
+  #step<T>(effect: () => T): Promise<T>
+  #step<T>(effect?: () => T): Promise<T | undefined> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push(() => {
+        try {
+          resolve(effect?.())
+        } catch (error) {
+          reject(error)
+        }
+      })
+    })
+  }
+}
+
+describe.each([true, false])('taking over, in every order of steps, with links: %s', (links) => {
+  it('never gives the lock to two holders, and always to one', async () => {
+    for (let seed = 1; seed <= 400; seed++) {
+      let state = seed
+      const random = (): number => {
+        state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+        return state / 2 ** 32
+      }
+      const steps = new Steps(links)
+      const dead = {
+        pid: process.pid,
+        host: 'here',
+        bootId: 'boot',
+        startTime: 'before',
+        since: 0,
+        token: 'dead',
+      }
+      steps.files.set('LOCK', JSON.stringify(dead))
+      let holders = 0
+      let taken = 0
+      let ended = 0
+      const contend = async (): Promise<void> => {
+        // The second time finds whatever the others left in the meantime.
+        for (let time = 0; time < 2; time++) {
+          const lock = await acquireLockFile('LOCK', steps.system).catch((error: unknown) => {
+            expect(error, `seed ${seed}`).toBeInstanceOf(LockHeldError)
+          })
+          if (!lock) continue
+          taken++
+          expect(++holders, `seed ${seed}`).toBe(1)
+          await steps.system.pause(1)
+          holders--
+          await lock.release()
+        }
+        ended++
+      }
+      const contenders = Array.from({ length: 3 }, contend)
+      while (ended < contenders.length) {
+        for (let turn = 0; turn < 20; turn++) await Promise.resolve()
+        if (!steps.runOne(random)) await new Promise((resolve) => setImmediate(resolve))
+      }
+      await Promise.all(contenders)
+      expect(taken, `seed ${seed}`).toBeGreaterThan(0)
+      expect([...steps.files.keys()], `seed ${seed}`).toEqual([])
+    }
+  })
+})
