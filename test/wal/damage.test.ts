@@ -1,5 +1,8 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { readU32 } from '../../src/base/bytes.js'
+import { fileSalt } from '../../src/base/checksum.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
+import { frameRecord, RECORD_HEADER_LENGTH } from '../../src/record/record-format.js'
 import { Wal } from '../../src/wal/wal.js'
 import { encodeSegmentHeader, SEGMENT_HEADER_LENGTH, segmentPath } from '../../src/wal/wal-format.js'
 import {
@@ -128,6 +131,37 @@ describe('a live segment', () => {
     await expect(replayAll(disk, { known })).rejects.toEqual(corrupt(first))
     await disk.unlink(first)
     await expect(replayAll(disk, { known })).rejects.toEqual(corrupt(first))
+  })
+})
+
+describe('a record that another one replaced', () => {
+  /** Changes the payload of the record at `offset` and frames it anew, as nobody but a stale write could. */
+  function forge(bytes: Uint8Array, number: number, offset: number, end: number): Uint8Array {
+    const record = bytes.slice(offset, end)
+    const payloadLength = readU32(record, 8)
+    record[RECORD_HEADER_LENGTH + payloadLength - 1] ^= 1
+    frameRecord(record, payloadLength, record[12], fileSalt(databaseId, number), offset)
+    const forged = bytes.slice()
+    forged.set(record, offset)
+    return forged
+  }
+
+  it('is found out by the next record', async () => {
+    const { bytes, offsets, operations } = await liveLog()
+    await putFile(disk, first, forge(bytes, 1, offsets[5], offsets[6]))
+    await expect(replayAll(disk)).rejects.toEqual(corrupt(first, offsets[6]))
+    await putFile(disk, first, forge(bytes, 1, offsets[6], offsets[7]))
+    expect((await replayAll(disk)).operations).toEqual([...operations.slice(0, 5), '6:key6=value7'])
+  })
+
+  it('is found out by the next segment', async () => {
+    const { wal } = await openLog(disk)
+    wal.append(groupOf('a=1'), 1)
+    const reopened = await openLog(disk)
+    reopened.wal.append(groupOf('b=2'), 2)
+    const bytes = contentOf(disk, first)
+    await putFile(disk, first, forge(bytes, 1, SEGMENT_HEADER_LENGTH, bytes.length))
+    await expect(replayAll(disk)).rejects.toEqual(corrupt(first, bytes.length))
   })
 })
 
