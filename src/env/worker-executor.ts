@@ -74,11 +74,12 @@ export class WorkerExecutor implements Executor {
       execArgv: [],
       ...(name === undefined ? {} : { name }),
     })
-    worker.unref()
     worker.on('message', (response: JobResponse) => this.#settle(response))
     worker.on('error', (error) => this.#died(worker, `with ${String(error)}`, error))
     worker.on('messageerror', (error) => this.#died(worker, 'answering what cannot be read', error))
     worker.on('exit', (exitCode) => this.#died(worker, `with exit code ${exitCode}`))
+    // Last: listening for messages keeps the process alive again.
+    worker.unref()
     return worker
   }
 
