@@ -26,8 +26,8 @@ async function run(task) {
   await mkdir(task.workDirectory, { recursive: true })
   const directory = join(await mkdtemp(join(task.workDirectory, `${task.store}-`)), 'store')
   try {
-    const dataset = new Dataset(task.n, task.seed)
-    const options = { cacheSize: task.cacheSize, sync: group.sync ?? false }
+    const dataset = group.defaults ? new Dataset(0, task.seed, 4096) : new Dataset(task.n, task.seed)
+    const options = { cacheSize: group.defaults ? undefined : task.cacheSize, sync: group.sync ?? false }
     let session = await adapter.open(directory, options)
     const reopen = async () => {
       session = await adapter.open(directory, options)

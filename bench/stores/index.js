@@ -5,6 +5,7 @@ export const stores = {
   'varve-durability-memory': async () => (await import('./varve.js')).varveDurabilityMemory,
   'classic-level': async () => (await import('./classic-level.js')).classicLevel,
   lmdb: async () => (await import('./lmdb.js')).lmdb,
+  'lmdb-nosync': async () => (await import('./lmdb.js')).lmdbNoSync,
   'better-sqlite3': async () => (await import('./better-sqlite3.js')).betterSqlite3,
   rocksdb: async () => (await import('./rocksdb.js')).rocksdb,
   'memory-level': async () => (await import('./memory-level.js')).memoryLevel,

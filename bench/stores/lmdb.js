@@ -1,6 +1,53 @@
 /** LMDB, through lmdb-js. */
 import { installedVersion } from './session.js'
 
+/**
+ * @param {string} directory @param {boolean} sync @param {object} options
+ * @returns {Promise<import('./session.js').Session>}
+ */
+async function openSession(directory, sync, options) {
+  const { open } = await import('lmdb')
+  const db = open({ path: directory, encoding: 'binary', separateFlushed: true, maxDbs: 1, ...options })
+  /** @param {any} committed */
+  const durable = async (committed) => {
+    await committed
+    await committed.flushed
+  }
+
+  /** @param {object} range */
+  const count = (range) => {
+    let total = 0
+    for (const { key, value } of db.getRange(range)) total += key.length > 0 && value.length > 0 ? 1 : 0
+    return total
+  }
+
+  return {
+    concurrent: true,
+    put: (key, value) => (sync ? durable(db.put(key, value)) : db.put(key, value)),
+    putMany: (keys, values, from, to) => {
+      const committed = db.batch(() => {
+        for (let i = from; i < to; i++) db.put(keys[i], values.at(i))
+      })
+      return sync ? durable(committed) : committed
+    },
+    get: (key) => db.get(key),
+    getSync: (key) => db.get(key),
+    getMany: (keys) => db.getMany(keys),
+    scan: () => count({}),
+    scanAwaited: async () => {
+      let total = 0
+      for await (const { key, value } of db.getRange({})) total += key.length > 0 && value.length > 0 ? 1 : 0
+      return total
+    },
+    scanReverse: () => count({ reverse: true }),
+    seek: (key, limit) => count({ start: key, limit }),
+    settle: async () => {
+      await db.flushed
+    },
+    close: () => db.close(),
+  }
+}
+
 /** @type {import('./session.js').Adapter} */
 export const lmdb = {
   name: 'lmdb',
@@ -9,47 +56,15 @@ export const lmdb = {
     "encoding 'binary', its own memory map instead of a cache; a put resolves at commit, with fsync when it is " +
     'flushed (separateFlushed). Compression off, as by default. Settled: flushed',
   version: () => installedVersion('lmdb'),
-  open: async (directory, { sync }) => {
-    const { open } = await import('lmdb')
-    const db = open({ path: directory, encoding: 'binary', separateFlushed: true, maxDbs: 1 })
-    /** @param {any} committed */
-    const durable = async (committed) => {
-      await committed
-      await committed.flushed
-    }
+  open: (directory, { sync }) => openSession(directory, sync, {}),
+}
 
-    /** @param {object} range */
-    const count = (range) => {
-      let total = 0
-      for (const { key, value } of db.getRange(range)) total += key.length > 0 && value.length > 0 ? 1 : 0
-      return total
-    }
-
-    return {
-      concurrent: true,
-      put: (key, value) => (sync ? durable(db.put(key, value)) : db.put(key, value)),
-      putMany: (keys, values, from, to) => {
-        const committed = db.batch(() => {
-          for (let i = from; i < to; i++) db.put(keys[i], values.at(i))
-        })
-        return sync ? durable(committed) : committed
-      },
-      get: (key) => db.get(key),
-      getSync: (key) => db.get(key),
-      getMany: (keys) => db.getMany(keys),
-      scan: () => count({}),
-      scanAwaited: async () => {
-        let total = 0
-        for await (const { key, value } of db.getRange({}))
-          total += key.length > 0 && value.length > 0 ? 1 : 0
-        return total
-      },
-      scanReverse: () => count({ reverse: true }),
-      seek: (key, limit) => count({ start: key, limit }),
-      settle: async () => {
-        await db.flushed
-      },
-      close: () => db.close(),
-    }
-  },
+/** @type {import('./session.js').Adapter} */
+export const lmdbNoSync = {
+  name: 'lmdb-nosync',
+  durable: false,
+  settings:
+    'noSync: never synced, so that a power loss may damage the whole store; not counted as a durable peer',
+  version: () => installedVersion('lmdb'),
+  open: (directory, { sync }) => openSession(directory, sync, { noSync: true }),
 }

@@ -16,7 +16,10 @@ export const rocksdb = {
     const { default: RocksDB } = await import('rocksdb')
     await mkdir(directory, { recursive: true })
     const db = new RocksDB(directory)
-    await promisify(db.open.bind(db))({ cacheSize, compression: true })
+    await promisify(db.open.bind(db))({
+      compression: true,
+      ...(cacheSize === undefined ? {} : { cacheSize }),
+    })
     const writeOptions = { sync }
     const readOptions = { asBuffer: true }
     const getMany = promisify(db.getMany.bind(db))

@@ -22,7 +22,7 @@
  * @property {() => unknown} close
  *
  * @typedef {object} OpenOptions
- * @property {number} cacheSize bytes of cache
+ * @property {number | undefined} cacheSize bytes of cache; the store's default without it
  * @property {boolean} sync whether a write waits for the device
  *
  * @typedef {object} Adapter

@@ -14,7 +14,7 @@ const loadVarve = () => import(new URL('dist/index.js', root).href)
 const settingsOf = (options, durability) => ({
   keyEncoding: 'utf8',
   valueEncoding: 'buffer',
-  cacheSize: options.cacheSize,
+  ...(options.cacheSize === undefined ? {} : { cacheSize: options.cacheSize }),
   durability: options.sync ? 'disk' : durability,
 })
 

@@ -1,0 +1,149 @@
+/**
+ * Proves that memory does not grow with the data: loads two million entries in a process of its own, watches its
+ * resident memory, reads everything back forwards and backwards. Fails when the process ever took more than the
+ * limit beyond what Node.js itself takes with Varve imported.
+ *
+ * With a memory cgroup (version 2) the kernel enforces the limit as well; where none may be made, that is said.
+ */
+import { fork } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { directorySize, residentMemory } from './system.js'
+
+const MEBIBYTE = 2 ** 20
+const SAMPLE_EVERY_MS = 20
+const CHILD = fileURLToPath(new URL('memory-child.js', import.meta.url))
+
+const { values: flags } = parseArgs({
+  options: {
+    n: { type: 'string', short: 'n', default: '2000000' },
+    limit: { type: 'string', default: '256' },
+    directory: { type: 'string', default: tmpdir() },
+    cgroup: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+if (flags.help) {
+  console.log(`Usage: npm run bench:memory -- [options]
+
+  -n, --n count         entries of 16 + 100 bytes (default 2000000)
+      --limit MiB       allowed beyond Node.js itself (default 256)
+      --directory path  where the store is made (default the system's temporary directory)
+      --cgroup path     an empty memory cgroup (version 1 or 2) to run in; by default one is made if that is allowed`)
+  process.exit(0)
+}
+const n = Number(flags.n)
+const limit = Number(flags.limit) * MEBIBYTE
+
+/** @param {number} bytes */
+const mebibytes = (bytes) => `${(bytes / MEBIBYTE).toFixed(1)} MiB`
+
+/**
+ * Runs the child with a task; hands on its messages; resolves to the most memory that it had resident.
+ * @param {object} task
+ * @param {{ group?: string | undefined, onMessage?: (message: any, resident: number) => void }} [options]
+ */
+async function watchChild(task, { group, onMessage } = {}) {
+  const child = fork(CHILD, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const pid = /** @type {number} */ (child.pid)
+  let peak = 0
+  let failure = ''
+  const timer = setInterval(async () => {
+    peak = Math.max(peak, (await residentMemory(pid)) ?? 0)
+  }, SAMPLE_EVERY_MS)
+  if (group !== undefined) await writeFile(join(group, 'cgroup.procs'), String(pid))
+  child.on('message', (/** @type {any} */ message) => {
+    peak = Math.max(peak, message.peak)
+    if (message.error) failure = message.error
+    else onMessage?.(message, message.resident)
+  })
+  child.send(task)
+  const status = await new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)))
+  clearInterval(timer)
+  if (failure || status !== 0)
+    throw new Error(failure || `The process ended with ${status}: over the cgroup's limit?`)
+  return peak
+}
+
+/**
+ * A cgroup with the limit below our own, or the reason why there is none.
+ * @param {number} bytes
+ * @returns {Promise<{ path: string } | { reason: string }>}
+ */
+async function makeGroup(bytes) {
+  const own = await readFile('/proc/self/cgroup', 'utf8').catch(() => '')
+  const path = /^0::(.*)$/m.exec(own)?.[1]
+  const root = '/sys/fs/cgroup'
+  const controllers = await readFile(`${root}/cgroup.controllers`, 'utf8').catch(() => '')
+  if (path === undefined || !controllers.includes('memory'))
+    return { reason: 'no cgroup version 2 with a memory controller' }
+  const group = join(root, path, `varve-memory-${process.pid}`)
+  try {
+    await mkdir(group)
+    await limitGroup(group, bytes)
+    return { path: group }
+  } catch (error) {
+    await rmdir(group).catch(() => {})
+    return { reason: error instanceof Error ? error.message : String(error) }
+  }
+}
+
+/** @param {string} group @param {number} bytes */
+async function limitGroup(group, bytes) {
+  const names = ['memory.max', 'memory.limit_in_bytes']
+  for (const name of names) {
+    const file = join(group, name)
+    if ((await readFile(file, 'utf8').catch(() => undefined)) !== undefined)
+      return writeFile(file, String(bytes))
+  }
+  throw new Error(`${group} has neither of ${names.join(', ')}`)
+}
+
+const directory = await mkdtemp(join(flags.directory, 'varve-memory-'))
+/** @type {string | undefined} */
+let madeGroup
+try {
+  const own = await watchChild({ kind: 'idle' })
+  console.log(`Node.js with Varve imported     ${mebibytes(own)}`)
+
+  let group = flags.cgroup
+  if (group === undefined) {
+    const made = await makeGroup(own + limit)
+    if ('path' in made) group = madeGroup = made.path
+    else console.log(`NOT ENFORCED by the kernel      ${made.reason}; only measured`)
+  } else {
+    await limitGroup(group, own + limit)
+  }
+  if (group !== undefined)
+    console.log(`Enforced by the kernel          ${mebibytes(own + limit)} in ${group}`)
+
+  const startedAt = performance.now()
+  const peak = await watchChild(
+    { kind: 'load', n, path: join(directory, 'store'), seed: 1 },
+    {
+      group,
+      onMessage: ({ what }, resident) => {
+        const seconds = ((performance.now() - startedAt) / 1000).toFixed(1)
+        console.log(`${what.padEnd(31)} ${mebibytes(resident)} resident, ${seconds} s`)
+      },
+    },
+  )
+  const used = peak - own
+  console.log(
+    `On disk                         ${mebibytes(await directorySize(directory))} for ${mebibytes(n * 116)} of entries`,
+  )
+  console.log(
+    `Peak beyond Node.js             ${mebibytes(used)} of ${mebibytes(limit)} allowed (peak ${mebibytes(peak)})`,
+  )
+  console.log(used <= limit ? 'OK' : 'FAILED: more memory than allowed')
+  process.exitCode = used <= limit ? 0 : 1
+} catch (error) {
+  console.error(`FAILED: ${error instanceof Error ? error.message : error}`)
+  process.exitCode = 1
+} finally {
+  await rm(directory, { recursive: true, force: true })
+  if (madeGroup !== undefined) await rmdir(madeGroup).catch(() => {})
+}
