@@ -319,6 +319,31 @@ describe('a crash', () => {
     expect([...outcomes].sort()).toEqual(['', 'first', 'gone'])
   })
 
+  it('never lets an unlink that persists alone remove another file of that name', async () => {
+    const outcomes = new Set<string>()
+    const fileSystem = await withFile(Buffer.from('old'))
+    fileSystem.openSync('/b', 'create').closeSync()
+    await fileSystem.syncDir('/')
+    await fileSystem.rename('/b', '/a')
+    await fileSystem.unlink('/a')
+    for (let n = 0; n < 200; n++) {
+      outcomes.add([...(await treeOf(fileSystem.crash('random', seeded(n)))).keys()].join(' '))
+    }
+    expect([...outcomes].sort()).toEqual(['', '/a', '/a /b'])
+  })
+
+  it('keeps bytes as they were written, although the writer used its buffer again', async () => {
+    const fileSystem = await withFile(new Uint8Array(0))
+    const buffer = Buffer.from('mine')
+    append(fileSystem, '/a', buffer, 0)
+    buffer.fill('x')
+    for (const profile of ['all', 'data-first'] as const) {
+      expect(contentOf(fileSystem.crash(profile, seeded(1)), '/a').toString()).toBe('mine')
+    }
+    await syncFile(fileSystem, '/a')
+    expect(contentOf(fileSystem.crash('nothing', seeded(1)), '/a').toString()).toBe('mine')
+  })
+
   it('loses a directory whose parent was not synced, with all that is in it', async () => {
     const fileSystem = new MemoryFileSystem()
     await fileSystem.mkdir('/d/e')
