@@ -4,8 +4,9 @@
  * The runs are described by their bounds; a run's cursor is made only when it is entered, so that a level of
  * a thousand tables costs nothing until it is read.
  */
-import { compareBytes } from '../base/bytes.js'
+
 import { present } from '../base/assert.js'
+import { compareBytes } from '../base/bytes.js'
 import { Cursor } from './cursor.js'
 
 /** One run of a level: its largest user key, and how to make its cursor (which may throw `NotResident`). */

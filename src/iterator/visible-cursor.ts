@@ -113,7 +113,8 @@ export class VisibleCursor {
   #describe(cursor: Cursor): boolean {
     const kind = cursor.kind
     if (kind === Kind.delete) return false
-    if (kind === Kind.putWithExpiry && expiryOf(kind, cursor.valueBytes, cursor.valueStart) <= this.#now) return false
+    if (kind === Kind.putWithExpiry && expiryOf(kind, cursor.valueBytes, cursor.valueStart) <= this.#now)
+      return false
     this.valid = true
     this.keyBytes = cursor.keyBytes
     this.keyStart = cursor.keyStart

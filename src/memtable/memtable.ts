@@ -54,13 +54,21 @@ export class Memtable {
   /** An empty memtable with room for at least `minimumBytes` as `bytesNeeded` counts them. */
   static create(pool: ArenaPool, shardCount: number, minimumBytes = 0): Memtable {
     const arena = pool.take(minimumBytes + Memtable.headBytes(shardCount))
-    return new Memtable(arena, Array.from({ length: shardCount }, () => SkipList.create(arena)), pool)
+    return new Memtable(
+      arena,
+      Array.from({ length: shardCount }, () => SkipList.create(arena)),
+      pool,
+    )
   }
 
   /** A memtable of another thread, for reading. */
   static attach(image: MemtableImage): Memtable {
     const arena = new Arena(image.buffer)
-    return new Memtable(arena, Array.from({ length: image.shardCount }, (_, i) => SkipList.attach(arena, i)), undefined)
+    return new Memtable(
+      arena,
+      Array.from({ length: image.shardCount }, (_, i) => SkipList.attach(arena, i)),
+      undefined,
+    )
   }
 
   /** The bytes of an empty memtable. */
@@ -132,9 +140,14 @@ export class Memtable {
     valueStart: number,
     valueEnd: number,
   ): void {
-    assert(!this.#frozen && sequence > this.#lastSequence, 'a memtable grows in sequence order until it is frozen')
+    assert(
+      !this.#frozen && sequence > this.#lastSequence,
+      'a memtable grows in sequence order until it is frozen',
+    )
     const shard =
-      this.#shardMask === 0 ? this.#shards[0] : this.#shards[hash32(keyBytes, keyStart, keyEnd) & this.#shardMask]
+      this.#shardMask === 0
+        ? this.#shards[0]
+        : this.#shards[hash32(keyBytes, keyStart, keyEnd) & this.#shardMask]
     shard.insert(keyBytes, keyStart, keyEnd, sequence, kind, valueBytes, valueStart, valueEnd)
     if (this.#entryCount === 0) this.#firstSequence = sequence
     this.#lastSequence = sequence
@@ -145,7 +158,9 @@ export class Memtable {
   /** Finds the newest version of `key` at or before `sequence`; describes it in `found` and says whether there is one. */
   find(key: SearchKey, sequence: number, found: FoundEntry): boolean {
     const shard =
-      this.#shardMask === 0 ? this.#shards[0] : this.#shards[hash32(key.bytes, 0, key.length) & this.#shardMask]
+      this.#shardMask === 0
+        ? this.#shards[0]
+        : this.#shards[hash32(key.bytes, 0, key.length) & this.#shardMask]
     const node = shard.find(key, sequence)
     if (node === 0) return false
     const valueStart = shard.valueStart(node)

@@ -243,7 +243,10 @@ export class SkipList {
   }
 
   sequenceOf(node: number): number {
-    return (this.#words[node + SEQUENCE_HIGH] & 0xff_ffff) * 0x1_0000_0000 + (this.#words[node + SEQUENCE_LOW] >>> 0)
+    return (
+      (this.#words[node + SEQUENCE_HIGH] & 0xff_ffff) * 0x1_0000_0000 +
+      (this.#words[node + SEQUENCE_LOW] >>> 0)
+    )
   }
 
   kindOf(node: number): number {

@@ -36,15 +36,24 @@ export class GroupBuffer {
     this.bytes = viewOf(this.text)
   }
 
-  /** Appends an operation. An `expiresAt` (ms since 1970) makes a `put` a `putWithExpiry`. */
-  add(kind: Kind, key: Uint8Array, value: Uint8Array = EMPTY, expiresAt: number = NEVER): void {
-    let at = this.reserve(key.length + value.length + MAX_OPERATION_OVERHEAD)
+  /**
+   * Appends an operation on the key `key[0, keyLength)`. An `expiresAt` (ms since 1970) makes a `put` a
+   * `putWithExpiry`.
+   */
+  add(
+    kind: Kind,
+    key: Uint8Array,
+    value: Uint8Array = EMPTY,
+    expiresAt: number = NEVER,
+    keyLength: number = key.length,
+  ): void {
+    let at = this.reserve(keyLength + value.length + MAX_OPERATION_OVERHEAD)
     const { bytes } = this
     const expires = kind === Kind.put && expiresAt !== NEVER
     bytes[at++] = expires ? Kind.putWithExpiry : kind
-    at = writeVarint(bytes, at, key.length)
-    copyBytes(key, 0, key.length, bytes, at)
-    at = writeVarint(bytes, at + key.length, value.length + (expires ? EXPIRY_LENGTH : 0))
+    at = writeVarint(bytes, at, keyLength)
+    copyBytes(key, 0, keyLength, bytes, at)
+    at = writeVarint(bytes, at + keyLength, value.length + (expires ? EXPIRY_LENGTH : 0))
     if (expires) {
       writeExpiry(bytes, at, expiresAt)
       at += EXPIRY_LENGTH

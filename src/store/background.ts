@@ -1,0 +1,327 @@
+/**
+ * Background work: when to flush and when to compact, one of each at a time, and what to do when it fails.
+ *
+ * - A flush takes the oldest frozen memtable, so tables of level 0 cover ascending runs of sequence numbers and every
+ *   operation up to the MANIFEST's flushed sequence number lives in tables.
+ * - Each success and each failure reaches the stall gate: a writer that waits is let on or told.
+ * - A failure is tried again, later each time, with new file numbers; corruption and a failed sync of the MANIFEST are
+ *   final: the host makes the store read-only.
+ */
+import { assert } from '../base/assert.js'
+import { ioError, VarveError } from '../base/errors.js'
+import type { CompactionPlan, PickerSettings, PickerState } from '../compaction/compaction-plan.js'
+import type { Jobs } from '../compaction/jobs.js'
+import { advancePointers, type ManualRange, pickCompaction, pickManual } from '../compaction/picker.js'
+import type { TableSettings } from '../compaction/table-writer.js'
+import type { Clock, Timer } from '../env/clock.js'
+import type { Executor } from '../env/executor.js'
+import type { Memtable } from '../memtable/memtable.js'
+import { totalBytes } from '../version/table-metadata.js'
+import { LEVEL_COUNT, type VersionEdit } from '../version/version-edit.js'
+import type { VersionSet } from '../version/version-set.js'
+import { Deferred } from './deferred.js'
+import type { StoreEmitter } from './events.js'
+import type { PinnedSequences } from './pinned-sequences.js'
+import type { StallGate } from './stall-gate.js'
+
+/** What background work needs of the store. */
+export interface BackgroundHost {
+  /** The oldest frozen memtable. */
+  oldestFrozen(): Memtable | undefined
+  /** `memtable` lives in a table now, durably. */
+  memtableFlushed(memtable: Memtable): Promise<void>
+  /** The version has changed. */
+  versionChanged(): void
+  /** The largest sequence number that was given out. */
+  readonly lastSequence: number
+  /** A failure that no retry mends. */
+  fail(error: VarveError): void
+}
+
+export interface BackgroundSettings {
+  readonly versions: VersionSet
+  readonly executor: Executor
+  readonly jobs: Jobs
+  readonly clock: Clock
+  readonly tables: TableSettings
+  readonly picker: PickerSettings
+  readonly pinned: PinnedSequences
+  readonly gate: StallGate
+  readonly events: StoreEmitter
+}
+
+/** The delays between attempts, in ms. */
+const FIRST_RETRY_MS = 50
+const LAST_RETRY_MS = 1_000
+
+/** What the statistics count. */
+export interface BackgroundCounters {
+  flushes: number
+  flushBytes: number
+  compactions: number
+  compactionBytesRead: number
+  compactionBytesWritten: number
+}
+
+export class Background {
+  readonly counters: BackgroundCounters = {
+    flushes: 0,
+    flushBytes: 0,
+    compactions: 0,
+    compactionBytesRead: 0,
+    compactionBytesWritten: 0,
+  }
+  readonly #host: BackgroundHost
+  readonly #settings: BackgroundSettings
+  readonly #cancel = new Int32Array(new SharedArrayBuffer(4))
+  #flushing: Promise<void> | undefined
+  #compacting: Promise<void> | undefined
+  /** A manual compaction that waits for its turn or is under way. */
+  #manual: { readonly range: ManualRange; readonly done: Deferred<void> }[] = []
+  #pointers: (Uint8Array | undefined)[] = new Array(LEVEL_COUNT).fill(undefined)
+  #retryMs = FIRST_RETRY_MS
+  #retryTimer: Timer | undefined
+  #stopped = false
+  /** What the last attempt at background work failed with, until one succeeds. */
+  #trouble: VarveError | undefined
+  /** Resolves when nothing runs and nothing is due. */
+  #idle: Deferred<void> | undefined
+
+  constructor(host: BackgroundHost, settings: BackgroundSettings) {
+    this.#host = host
+    this.#settings = settings
+  }
+
+  /** Starts whatever is due and not running. */
+  schedule(): void {
+    if (this.#stopped || this.#retryTimer !== undefined) return
+    if (this.#flushing === undefined && this.#host.oldestFrozen() !== undefined) {
+      this.#flushing = this.#attempt(() => this.#flush()).finally(() => {
+        this.#flushing = undefined
+        this.schedule()
+      })
+    }
+    if (this.#compacting === undefined) {
+      const plan = this.#nextPlan()
+      if (plan !== undefined) {
+        this.#compacting = this.#attempt(() => this.#compact(plan)).finally(() => {
+          this.#compacting = undefined
+          this.schedule()
+        })
+      }
+    }
+    if (this.#flushing === undefined && this.#compacting === undefined) {
+      this.#idle?.resolve()
+      this.#idle = undefined
+    }
+  }
+
+  /** Resolves when all frozen memtables are flushed; rejects with what keeps them from it. */
+  async flushed(): Promise<void> {
+    while (this.#host.oldestFrozen() !== undefined) {
+      this.#refuseWhenStopped()
+      this.#retryNow()
+      await (this.#flushing ?? Promise.resolve())
+      if (this.#trouble !== undefined) throw this.#trouble
+    }
+  }
+
+  /** Compacts all that is in the range down to the last level; rejects with what keeps it from that. */
+  compact(range: ManualRange): Promise<void> {
+    this.#refuseWhenStopped()
+    const manual = { range, done: new Deferred<void>() }
+    this.#manual.push(manual)
+    this.#retryNow()
+    return manual.done.promise
+  }
+
+  /** Resolves when no flush and no compaction is due or under way. */
+  settled(): Promise<void> {
+    if (this.#stopped) return Promise.resolve()
+    this.#idle ??= new Deferred()
+    const { promise } = this.#idle
+    this.schedule()
+    return promise
+  }
+
+  /** Starts nothing more, calls off a compaction, waits for a flush. */
+  async stop(): Promise<void> {
+    this.#stopped = true
+    this.#retryTimer?.cancel()
+    Atomics.store(this.#cancel, 0, 1)
+    const closed = new VarveError('CLOSED', 'The store was closed. Open it again.')
+    for (const { done } of this.#manual) done.reject(closed)
+    this.#manual = []
+    this.#idle?.resolve()
+    await Promise.all([this.#flushing, this.#compacting])
+  }
+
+  /** Schedules at once, also while a retry waits: somebody asks for it. */
+  #retryNow(): void {
+    this.#retryTimer?.cancel()
+    this.#retryTimer = undefined
+    this.schedule()
+  }
+
+  #refuseWhenStopped(): void {
+    if (this.#stopped) throw new VarveError('CLOSED', 'The store is closed. Open it again.')
+  }
+
+  /** Runs one piece of work. Never rejects: failures go where somebody hears of them. */
+  async #attempt(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+      this.#retryMs = FIRST_RETRY_MS
+      this.#trouble = undefined
+      this.#settings.gate.relieve()
+    } catch (error) {
+      if (this.#stopped) return
+      this.#handleFailure(ioError(error, 'working in', this.#settings.tables.directory))
+    }
+  }
+
+  #handleFailure(error: VarveError): void {
+    const { gate, events, versions, clock } = this.#settings
+    this.#trouble = error
+    for (const { done } of this.#manual) done.reject(error)
+    this.#manual = []
+    this.#idle?.resolve()
+    this.#idle = undefined
+    gate.refuse(error)
+    if (
+      error.code === 'CORRUPTION' ||
+      error.code === 'UNSUPPORTED_FORMAT' ||
+      versions.failure !== undefined
+    ) {
+      this.#stopped = true
+      this.#host.fail(error)
+      return
+    }
+    events.emit('error', error)
+    this.#retryTimer = clock.after(this.#retryMs, () => {
+      this.#retryTimer = undefined
+      this.schedule()
+    })
+    this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS)
+  }
+
+  async #flush(): Promise<void> {
+    const memtable = this.#host.oldestFrozen()
+    assert(memtable !== undefined, 'a flush is scheduled for a frozen memtable')
+    const { versions, executor, jobs, clock, tables, pinned, events } = this.#settings
+    const began = clock.monotonic()
+    const { table } = await executor.execute(jobs.flush, {
+      tables,
+      memtable: memtable.image,
+      tableNumber: versions.nextFileNumber(),
+      pinned: pinned.list(),
+      now: clock.now(),
+    })
+    await versions.logAndApply({
+      ...(table === undefined ? {} : { added: [{ level: 0, table }] }),
+      flushedSequence: memtable.lastSequence,
+      lastSequence: memtable.lastSequence,
+    })
+    const entries = memtable.entryCount
+    await this.#host.memtableFlushed(memtable)
+    const sizeBytes = table?.sizeBytes ?? 0
+    this.counters.flushes++
+    this.counters.flushBytes += sizeBytes
+    events.emit('flush', { table: table?.number, entries, sizeBytes, durationMs: clock.monotonic() - began })
+  }
+
+  /** The compaction to run now: a manual one first. Ends manual compactions that have nothing left to do. */
+  #nextPlan(): CompactionPlan | undefined {
+    const { versions } = this.#settings
+    for (;;) {
+      const manual = this.#manual[0]
+      if (manual === undefined) return pickCompaction(versions.current, this.#pickerState())
+      const plan = pickManual(versions.current, this.#pickerState(), manual.range)
+      // One compaction runs at a time, so nothing blocks this one.
+      assert(plan !== 'blocked', 'a manual compaction is held up by a running one only')
+      if (plan !== undefined) return plan
+      this.#manual.shift()
+      manual.done.resolve()
+    }
+  }
+
+  #pickerState(): PickerState {
+    const { clock, pinned, picker } = this.#settings
+    return {
+      now: clock.now(),
+      running: [],
+      pointers: this.#pointers,
+      oldestSequence: pinned.list()[0] ?? this.#host.lastSequence,
+      settings: picker,
+    }
+  }
+
+  async #compact(plan: CompactionPlan): Promise<void> {
+    const { versions, clock, events } = this.#settings
+    const began = clock.monotonic()
+    const inputs = [...plan.inputs[0], ...plan.inputs[1]]
+    const outputs =
+      plan.kind === 'merge' ? await this.#merge(plan) : plan.kind === 'move' ? plan.inputs[0] : []
+    const edit: VersionEdit = {
+      removed: [
+        ...plan.inputs[0].map(({ number }) => ({ level: plan.level, number })),
+        ...plan.inputs[1].map(({ number }) => ({ level: plan.outputLevel, number })),
+      ],
+      added: outputs.map((table) => ({ level: plan.outputLevel, table })),
+    }
+    await versions.logAndApply(edit)
+    this.#pointers = advancePointers(this.#pointers, plan)
+    this.#host.versionChanged()
+    const merged = plan.kind === 'merge'
+    const bytesRead = merged ? totalBytes(inputs) : 0
+    const bytesWritten = merged ? totalBytes(outputs) : 0
+    this.counters.compactions++
+    this.counters.compactionBytesRead += bytesRead
+    this.counters.compactionBytesWritten += bytesWritten
+    events.emit('compaction', {
+      kind: plan.kind,
+      reason: plan.reason,
+      level: plan.level,
+      outputLevel: plan.outputLevel,
+      inputTables: inputs.length,
+      outputTables: outputs.length,
+      bytesRead,
+      bytesWritten,
+      durationMs: clock.monotonic() - began,
+    })
+  }
+
+  async #merge(plan: CompactionPlan): Promise<CompactionPlan['inputs'][0]> {
+    const { versions, executor, jobs, clock, tables, picker, pinned } = this.#settings
+    const [upper, lower] = plan.inputs
+    const upperRuns = plan.level === 0 ? upper.map((table) => [table]) : [upper]
+    const inputBytes = totalBytes(upper) + totalBytes(lower)
+    const version = versions.pinCurrent()
+    try {
+      const { tables: outputs } = await executor.execute(jobs.compaction, {
+        tables,
+        runs: lower.length === 0 ? upperRuns : [...upperRuns, lower],
+        tableNumbers: Array.from({ length: outputCount(inputBytes, plan, picker) }, () =>
+          versions.nextFileNumber(),
+        ),
+        targetFileSize: picker.targetFileSize,
+        grandparents: plan.grandparents,
+        maxGrandparentBytes: picker.maxGrandparentBytes,
+        pinned: pinned.list(),
+        bottommost: plan.bottommost,
+        now: clock.now(),
+        cancel: this.#cancel,
+      })
+      return outputs
+    } finally {
+      version.unpin()
+    }
+  }
+}
+
+/** Enough numbers for the output of a compaction: the bytes may grow where compression gets worse, and outputs are cut at grandparents too. */
+function outputCount(inputBytes: number, plan: CompactionPlan, picker: PickerSettings): number {
+  const bySize = Math.ceil((2 * inputBytes) / picker.targetFileSize)
+  const byOverlap = Math.ceil(totalBytes(plan.grandparents) / picker.maxGrandparentBytes)
+  return bySize + byOverlap + 1
+}

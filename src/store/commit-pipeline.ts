@@ -1,0 +1,205 @@
+/**
+ * The commit pipeline: group commit.
+ *
+ * All writes that are made in one turn of the event loop (more exactly: until the next microtask) form a group: one
+ * log record, one `write`, one run of sequence numbers, one promise that they all share. A group is applied
+ * synchronously: log, then memtable, then the new visible sequence number; so between two turns every reader sees
+ * whole groups, in order.
+ *
+ * - Order is the order of arrival. A group that cannot be applied yet (a stall, a full log segment) holds back all
+ *   later ones; meanwhile new writes gather in the last group.
+ * - A write that is never awaited still ends up in a group. A group that grows beyond a bound is applied at once, so that
+ *   a loop of a million writes in one turn does not gather a million writes.
+ * - Promises that resolve in microtasks alone would starve the event loop of a program that awaits each write: now and
+ *   then a group's promise waits for the next turn (see `TurnBudget`).
+ * - `'disk'` writes resolve when the log is on the device; they share one sync with everything that came before it.
+ *
+ * Testable without a store: what a group does is behind {@link CommitTarget}.
+ */
+import { present } from '../base/assert.js'
+import { GroupBuffer } from '../wal/group-buffer.js'
+import { Deferred } from './deferred.js'
+import type { Durability } from './options.js'
+import type { TurnBudget } from './turn-budget.js'
+
+/** The bytes at which a group is closed though the turn goes on. */
+const MAX_GROUP_BYTES = 256 * 1024
+
+/** What a group costs beside its bytes, in bytes: the system call. */
+const GROUP_COST = 2 * 1024
+
+/** Writes that are committed together. */
+export class CommitGroup {
+  readonly operations: GroupBuffer
+  /** The sequence number of the first operation, once the group is applied. */
+  firstSequence = 0
+  /** Resolves when the group is applied and logged as far as its writes asked. */
+  readonly applied = new Deferred<void>()
+  /** Resolves when the group is on the device; only where a write asked for it. */
+  durable: Deferred<void> | undefined
+  /** Whether each write is content with `'memory'`. */
+  memoryOnly = true
+  /** Whether back-pressure has delayed the group once, which is enough. */
+  slowed = false
+  #appliedTaken = false
+  #hooks: (() => void)[] | undefined
+
+  constructor(operations: GroupBuffer) {
+    this.operations = operations
+  }
+
+  /** The promise of a write in this group. */
+  promiseFor(durability: Durability): Promise<void> {
+    if (durability === 'disk') return present(this.durable, 'a disk write opened the group').promise
+    this.#appliedTaken = true
+    return this.applied.promise
+  }
+
+  /** Calls `hook` in the same step in which the group is applied, when every reader sees it and nothing newer. */
+  onApplied(hook: () => void): void {
+    this.#hooks ??= []
+    this.#hooks.push(hook)
+  }
+
+  runHooks(): void {
+    if (this.#hooks !== undefined) for (const hook of this.#hooks) hook()
+  }
+
+  /** Tells every writer of the group. A promise that no writer holds is not left to be an unhandled rejection. */
+  refuse(error: unknown): void {
+    if (!this.#appliedTaken) this.applied.promise.catch(() => undefined)
+    this.applied.reject(error)
+    this.durable?.reject(error)
+  }
+}
+
+/** What the pipeline drives. */
+export interface CommitTarget {
+  /** `undefined` when `group` can be applied now, else what to wait for before asking again. Throws to refuse the group. */
+  prepare(group: CommitGroup): Promise<void> | undefined
+  /** Logs and inserts the group and makes it visible. Throws when nothing of it happened. */
+  apply(group: CommitGroup): void
+  /** Makes everything that was applied durable. */
+  sync(): Promise<void>
+}
+
+export class CommitPipeline {
+  readonly #target: CommitTarget
+  readonly #turn: TurnBudget
+  /** Groups that are closed and wait their turn, and last the open one, if any. */
+  readonly #queue: CommitGroup[] = []
+  readonly #spareBuffers: GroupBuffer[] = []
+  #open: CommitGroup | undefined
+  #microtaskDue = false
+  /** Set while the first group of the queue waits. */
+  #waiting: Promise<void> | undefined
+  readonly #onMicrotask = (): void => {
+    this.#microtaskDue = false
+    this.#pump()
+  }
+
+  constructor(target: CommitTarget, turn: TurnBudget) {
+    this.#target = target
+    this.#turn = turn
+  }
+
+  /** The group that a write made now belongs to. The caller adds its operations in the same turn. */
+  join(durability: Durability): CommitGroup {
+    let group = this.#open
+    if (group === undefined || group.operations.length > MAX_GROUP_BYTES) {
+      if (group !== undefined && this.#waiting === undefined) this.#pump()
+      group = new CommitGroup(this.#spareBuffers.pop() ?? new GroupBuffer())
+      this.#open = group
+      this.#queue.push(group)
+    }
+    if (!this.#microtaskDue && this.#waiting === undefined) {
+      this.#microtaskDue = true
+      queueMicrotask(this.#onMicrotask)
+    }
+    if (durability !== 'memory') group.memoryOnly = false
+    if (durability === 'disk') group.durable ??= new Deferred()
+    return group
+  }
+
+  /** Applies everything that was joined, if nothing holds it back. Whether the queue is empty now. */
+  flushQueue(): boolean {
+    if (this.#waiting === undefined) this.#pump()
+    return this.#queue.length === 0
+  }
+
+  /** Resolves when everything that was joined before the call is applied or refused. */
+  async drained(): Promise<void> {
+    const last = this.#queue.at(-1)
+    if (last === undefined) return
+    // A refusal is told to the writers; here it only means that the group is dealt with.
+    await last.applied.promise.catch(() => undefined)
+  }
+
+  #pump(): void {
+    while (this.#queue.length > 0) {
+      const group = this.#queue[0]
+      if (group.operations.count > 0) {
+        let wait: Promise<void> | undefined
+        try {
+          wait = this.#target.prepare(group)
+        } catch (error) {
+          this.#finish(group, error)
+          continue
+        }
+        if (wait !== undefined) {
+          this.#waiting = wait
+          wait.then(this.#resume, this.#refuseFirst)
+          return
+        }
+      }
+      this.#commit(group)
+    }
+  }
+
+  readonly #resume = (): void => {
+    this.#waiting = undefined
+    this.#pump()
+  }
+
+  readonly #refuseFirst = (error: unknown): void => {
+    this.#waiting = undefined
+    this.#finish(this.#queue[0], error)
+    this.#pump()
+  }
+
+  #commit(group: CommitGroup): void {
+    if (group.operations.count > 0) {
+      try {
+        this.#target.apply(group)
+      } catch (error) {
+        this.#finish(group, error)
+        return
+      }
+      group.runHooks()
+    }
+    this.#finish(group)
+  }
+
+  /** Takes the first group off the queue and settles its promises. */
+  #finish(group: CommitGroup, ...failure: [] | [error: unknown]): void {
+    this.#queue.shift()
+    if (this.#open === group) this.#open = undefined
+    const bytes = group.operations.length
+    group.operations.clear()
+    this.#spareBuffers.push(group.operations)
+    if (failure.length === 1) {
+      group.refuse(failure[0])
+      return
+    }
+    const { durable } = group
+    if (durable !== undefined) {
+      this.#target.sync().then(
+        () => durable.resolve(),
+        (error: unknown) => durable.reject(error),
+      )
+    }
+    const nextTurn = this.#turn.spend(GROUP_COST + bytes)
+    if (nextTurn === undefined) group.applied.resolve()
+    else nextTurn.then(() => group.applied.resolve())
+  }
+}

@@ -1,0 +1,469 @@
+/**
+ * The engine: byte strings in, byte strings out. Owns the memtables, the log, the versions and the background work of
+ * one open store; encodings, options and the public classes are above it.
+ *
+ * What must always hold:
+ * - Sequence numbers are given out in commit order, in the same synchronous step that logs a group, inserts it and
+ *   makes it visible. `visibleSequence` never names a half-applied group.
+ * - The read state in place is always (active memtable, frozen memtables, current version). It is replaced, never changed.
+ * - Frozen memtables are flushed oldest first. A frozen memtable leaves the read state in the same step in which the
+ *   version with its table enters.
+ * - After `fail` no write is accepted; reads go on.
+ */
+import { assert, present } from '../base/assert.js'
+import { copyBytes } from '../base/bytes.js'
+import { MAX_SEQUENCE } from '../base/entry.js'
+import { ioError, VarveError } from '../base/errors.js'
+import type { BlockCache } from '../cache/block-cache.js'
+import type { PickerSettings } from '../compaction/compaction-plan.js'
+import type { Jobs } from '../compaction/jobs.js'
+import { compactionScores } from '../compaction/level-targets.js'
+import type { TableSettings } from '../compaction/table-writer.js'
+import type { Clock, Timer } from '../env/clock.js'
+import type { Executor } from '../env/executor.js'
+import type { ArenaPool } from '../memtable/arena.js'
+import { Memtable } from '../memtable/memtable.js'
+import type { Block } from '../sstable/block.js'
+import type { TableCache } from '../sstable/table-cache.js'
+import type { VersionSet } from '../version/version-set.js'
+import { GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
+import { OperationReader } from '../wal/operation.js'
+import type { Wal } from '../wal/wal.js'
+import { Background, type BackgroundHost } from './background.js'
+import { type CommitGroup, CommitPipeline, type CommitTarget } from './commit-pipeline.js'
+import type { StoreEmitter } from './events.js'
+import { KeepAlive } from './keep-alive.js'
+import type { Settings } from './options.js'
+import { PinnedSequences } from './pinned-sequences.js'
+import { ReadState } from './read-state.js'
+import { StallGate } from './stall-gate.js'
+import { TurnBudget } from './turn-budget.js'
+import { FREE, type StallState, slowdownDelayMs, stallStateOf, type WriteLimits } from './write-controller.js'
+
+/** What recovery hands over. */
+export interface EngineParts {
+  readonly settings: Settings
+  readonly clock: Clock
+  readonly executor: Executor
+  readonly jobs: Jobs
+  readonly tableSettings: TableSettings
+  readonly picker: PickerSettings
+  readonly versions: VersionSet
+  readonly wal: Wal
+  readonly tableCache: TableCache
+  readonly blockCache: BlockCache<Block>
+  readonly arenas: ArenaPool
+  /** What the log held beyond the tables, oldest first; the last one is not frozen. */
+  readonly memtables: readonly Memtable[]
+  readonly lastSequence: number
+  readonly events: StoreEmitter
+}
+
+/** Frozen memtables that wait for their flush at most. */
+const MAX_FROZEN_MEMTABLES = 2
+
+/** A slowed write waits once it owes this much; shorter timers cost more than they hold back. */
+const MIN_DELAY_MS = 1
+
+/** Unlogged operations are logged when they reach this, or with the next turn of the event loop. */
+const MAX_UNLOGGED_BYTES = 64 * 1024
+
+/** A log with more than this is turned into a table at close, so that the next open need not replay it. */
+const LONG_LOG_BYTES = 256 * 1024
+
+export class Engine implements CommitTarget, BackgroundHost {
+  readonly pipeline: CommitPipeline
+  readonly background: Background
+  readonly turn: TurnBudget
+  readonly pinned = new PinnedSequences()
+  readonly gate: StallGate
+  readonly keepAlive: KeepAlive
+  readonly #parts: EngineParts
+  readonly #operations = new OperationReader()
+  readonly #limits: WriteLimits
+  #active: Memtable
+  /** Newest first. */
+  #frozen: Memtable[]
+  #readState: ReadState
+  #lastSequence: number
+  /** Operations of `'memory'` writes that are applied and not yet logged, and the first of their sequence numbers. */
+  readonly #unlogged = new GroupBuffer()
+  #firstUnlogged = 0
+  #logLaterDue = false
+  #syncTimer: Timer | undefined
+  #slowdownDebtMs = 0
+  /** What the current version asks of writers. */
+  #pressure: StallState = FREE
+  /** Set while the log rotates: nothing may be appended. */
+  #rotation: Promise<void> | undefined
+  #failure: VarveError | undefined
+  #closing = false
+
+  constructor(parts: EngineParts) {
+    this.#parts = parts
+    const { clock, events, settings } = parts
+    this.keepAlive = new KeepAlive(clock)
+    this.gate = new StallGate(clock, (statistics) => events.emit('stall', statistics))
+    this.turn = new TurnBudget(clock)
+    this.pipeline = new CommitPipeline(this, this.turn)
+    const trigger = settings.level0CompactionTrigger
+    this.#limits = {
+      level0Slowdown: 2 * trigger + 4,
+      level0Stop: 4 * trigger + 8,
+      debtSlowdownBytes: 16 * parts.picker.baseLevelBytes,
+      debtStopBytes: 64 * parts.picker.baseLevelBytes,
+    }
+    this.#active = present(parts.memtables.at(-1), 'there is an active memtable')
+    this.#frozen = parts.memtables.slice(0, -1).reverse()
+    this.#readState = new ReadState([this.#active, ...this.#frozen], parts.versions.current)
+    this.#lastSequence = parts.lastSequence
+    this.background = new Background(this, {
+      versions: parts.versions,
+      executor: parts.executor,
+      jobs: parts.jobs,
+      clock,
+      tables: parts.tableSettings,
+      picker: parts.picker,
+      pinned: this.pinned,
+      gate: this.gate,
+      events,
+    })
+    this.#measurePressure()
+    this.background.schedule()
+  }
+
+  get parts(): EngineParts {
+    return this.#parts
+  }
+
+  /** The newest state of everything. To use it across an `await`, pin it. */
+  get readState(): ReadState {
+    return this.#readState
+  }
+
+  /** The largest sequence number that was given out; all up to it is visible. */
+  get lastSequence(): number {
+    return this.#lastSequence
+  }
+
+  /** Why the store takes no more writes. */
+  get failure(): VarveError | undefined {
+    return this.#failure
+  }
+
+  /** Whether {@link close} was called. */
+  get closed(): boolean {
+    return this.#closing
+  }
+
+  get activeMemtable(): Memtable {
+    return this.#active
+  }
+
+  get frozenMemtables(): readonly Memtable[] {
+    return this.#frozen
+  }
+
+  // Commit
+
+  prepare(group: CommitGroup): Promise<void> | undefined {
+    this.#refuseWrites()
+    const { wal, settings } = this.#parts
+    const needed = Memtable.bytesNeeded(group.operations.count, group.operations.length - OPERATIONS_START)
+    if (needed > Memtable.maxBytes(settings.shardCount)) {
+      throw new VarveError('INVALID_ARGUMENT', 'The batch is larger than 2 GiB. Split it into smaller ones.')
+    }
+    const stall = this.#stall(group)
+    if (stall !== undefined) return stall
+    if (!this.#active.hasRoom(needed)) {
+      if (this.#active.entryCount > 0 && this.#frozen.length >= MAX_FROZEN_MEMTABLES) {
+        this.gate.enter('stop', 'memtables')
+        return this.#waitForRelief()
+      }
+      this.#replaceActive(needed)
+    }
+    if (this.gate.statistics.level === 'stop') this.gate.enter('none', undefined)
+    // Also when a flush has begun a rotation: nothing may be appended meanwhile.
+    if (wal.full || this.#rotation !== undefined) return this.#rotateLog()
+    return undefined
+  }
+
+  apply(group: CommitGroup): void {
+    const { operations } = group
+    const firstSequence = this.#lastSequence + 1
+    assert(this.#lastSequence + operations.count < MAX_SEQUENCE, 'sequence numbers do not run out')
+    if (!group.memoryOnly) {
+      this.#logUnlogged()
+      this.#parts.wal.append(operations, firstSequence)
+      this.#syncLater()
+    }
+    this.#insert(operations, firstSequence)
+    group.firstSequence = firstSequence
+    this.#lastSequence += operations.count
+    if (group.memoryOnly) this.#logLater(operations, firstSequence)
+  }
+
+  async sync(): Promise<void> {
+    this.#refuseWrites()
+    const { wal } = this.#parts
+    this.#syncTimer?.cancel()
+    this.#syncTimer = undefined
+    try {
+      if (this.#unlogged.count > 0 || this.#rotation !== undefined) {
+        if (wal.full) await this.#rotateLog()
+        this.#logUnlogged()
+      }
+      await wal.sync()
+    } catch (error) {
+      this.#failWithLog(error)
+      throw ioError(error, 'syncing the log of', this.#parts.tableSettings.directory)
+    }
+  }
+
+  #insert(operations: GroupBuffer, firstSequence: number): void {
+    const reader = this.#operations.reset(operations.bytes, OPERATIONS_START, operations.length)
+    const memtable = this.#active
+    let sequence = firstSequence
+    while (reader.next()) {
+      memtable.insert(
+        reader.bytes,
+        reader.keyStart,
+        reader.keyEnd,
+        sequence++,
+        reader.kind,
+        reader.bytes,
+        reader.valueStart,
+        reader.valueEnd,
+      )
+    }
+  }
+
+  /** What a stalled writer waits for; `undefined` when it need not. */
+  #stall(group: CommitGroup): Promise<void> | undefined {
+    const { level, reason, severity } = this.#pressure
+    if (level === 'none') {
+      if (this.gate.statistics.level === 'slow') this.gate.enter('none', undefined)
+      return undefined
+    }
+    this.gate.enter(level, reason)
+    if (level === 'stop') return this.#waitForRelief()
+    if (group.slowed) return undefined
+    group.slowed = true
+    this.#slowdownDebtMs += slowdownDelayMs(group.operations.length, severity)
+    if (this.#slowdownDebtMs < MIN_DELAY_MS) return undefined
+    const delayMs = this.#slowdownDebtMs
+    this.#slowdownDebtMs = 0
+    return this.gate.delay(delayMs)
+  }
+
+  #waitForRelief(): Promise<void> {
+    this.background.schedule()
+    return this.keepAlive.during(this.gate.waitForRelief())
+  }
+
+  #rotateLog(): Promise<void> {
+    this.#rotation ??= this.#rotate().finally(() => {
+      this.#rotation = undefined
+    })
+    return this.#rotation
+  }
+
+  async #rotate(): Promise<void> {
+    const { wal } = this.#parts
+    try {
+      await this.keepAlive.during(wal.rotate())
+    } catch (error) {
+      this.#failWithLog(error)
+      throw error
+    }
+  }
+
+  /** A failed sync of the log is final; any other failure of it is not. */
+  #failWithLog(error: unknown): void {
+    if (this.#parts.wal.failed === undefined) return
+    this.fail(ioError(error, 'syncing the log of', this.#parts.tableSettings.directory))
+  }
+
+  /** Freezes the active memtable, if it holds anything, and puts one with room for `needed` in its place. */
+  #replaceActive(needed: number): void {
+    const { arenas, settings } = this.#parts
+    const old = this.#active
+    this.#active = Memtable.create(arenas, settings.shardCount, needed)
+    if (old.entryCount > 0) {
+      old.freeze()
+      this.#frozen.unshift(old)
+      this.#installReadState()
+      this.background.schedule()
+    } else {
+      this.#installReadState()
+      old.unpin()
+    }
+  }
+
+  #logLater(operations: GroupBuffer, firstSequence: number): void {
+    const unlogged = this.#unlogged
+    if (unlogged.count === 0) this.#firstUnlogged = firstSequence
+    const length = operations.length - OPERATIONS_START
+    const at = unlogged.reserve(length)
+    copyBytes(operations.bytes, OPERATIONS_START, operations.length, unlogged.bytes, at)
+    unlogged.length = at + length
+    unlogged.count += operations.count
+    if (this.#logLaterDue && unlogged.length < MAX_UNLOGGED_BYTES) return
+    if (unlogged.length >= MAX_UNLOGGED_BYTES) this.#tryToLog()
+    if (this.#logLaterDue) return
+    this.#logLaterDue = true
+    this.#parts.clock.nextTurn(() => {
+      this.#logLaterDue = false
+      this.#tryToLog()
+    })
+  }
+
+  /** Logs what `'memory'` writes left; what cannot be logged now goes with the next logged write. */
+  #tryToLog(): void {
+    if (this.#unlogged.count === 0 || this.#failure !== undefined || this.#parts.wal.full) return
+    try {
+      this.#logUnlogged()
+      this.#syncLater()
+    } catch (error) {
+      this.#parts.events.emit(
+        'error',
+        ioError(error, 'writing the log of', this.#parts.tableSettings.directory),
+      )
+    }
+  }
+
+  #logUnlogged(): void {
+    if (this.#unlogged.count === 0) return
+    this.#parts.wal.append(this.#unlogged, this.#firstUnlogged)
+    this.#unlogged.clear()
+  }
+
+  #syncLater(): void {
+    const { settings, clock } = this.#parts
+    if (settings.syncIntervalMs === 0 || this.#syncTimer !== undefined) return
+    this.#syncTimer = clock.after(settings.syncIntervalMs, () => {
+      this.#syncTimer = undefined
+      // A failure reaches `error` and every later write through `fail`.
+      this.sync().catch(() => undefined)
+    })
+  }
+
+  // Background work
+
+  oldestFrozen(): Memtable | undefined {
+    return this.#frozen.at(-1)
+  }
+
+  async memtableFlushed(memtable: Memtable): Promise<void> {
+    assert(this.#frozen.at(-1) === memtable, 'memtables are flushed oldest first')
+    this.#frozen.pop()
+    this.#installReadState()
+    memtable.unpin()
+    try {
+      await this.#parts.wal.release(this.#parts.versions.flushedSequence)
+    } catch (error) {
+      this.#parts.events.emit(
+        'error',
+        ioError(error, 'deleting a log segment of', this.#parts.tableSettings.directory),
+      )
+    }
+  }
+
+  versionChanged(): void {
+    this.#installReadState()
+  }
+
+  fail(error: VarveError): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.gate.refuse(this.#readOnlyError())
+    this.#parts.events.emit('error', error)
+  }
+
+  /** Freezes the active memtable and waits until everything that was written before the call lives in tables. */
+  async flush(): Promise<void> {
+    await this.pipeline.drained()
+    this.#refuseWrites()
+    await this.#flushAll()
+  }
+
+  /** Compacts what is in tables now with keys in `[lower, upper)` down to the last level. */
+  compact(lower: Uint8Array | undefined, upper: Uint8Array | undefined): Promise<void> {
+    const { versions } = this.#parts
+    return this.keepAlive.during(
+      this.background.compact({
+        ...(lower === undefined ? {} : { start: lower }),
+        // Tables take inclusive bounds; one key too many is harmless.
+        ...(upper === undefined ? {} : { end: upper }),
+        upToSequence: versions.flushedSequence,
+        beforeNumber: versions.peekFileNumber(),
+        force: false,
+      }),
+    )
+  }
+
+  /** Stops everything in order; what durability owes is on its way to the device before the log is closed. */
+  async close(): Promise<void> {
+    const { wal, versions, tableCache } = this.#parts
+    await this.pipeline.drained()
+    this.#closing = true
+    const failures: unknown[] = []
+    const step = async (work: () => Promise<void>): Promise<void> => {
+      try {
+        await work()
+      } catch (error) {
+        failures.push(error)
+      }
+    }
+    this.#syncTimer?.cancel()
+    if (this.#failure === undefined) {
+      await step(async () => {
+        if (wal.full) await wal.rotate()
+        this.#logUnlogged()
+      })
+      if (wal.sizeBytes > LONG_LOG_BYTES) await step(() => this.#flushAll())
+    }
+    await this.keepAlive.during(this.background.stop())
+    await step(() => wal.close())
+    await step(() => versions.close())
+    tableCache.close()
+    if (failures.length > 0) throw ioError(failures[0], 'closing', this.#parts.tableSettings.directory)
+  }
+
+  /** Flushes everything, and begins a new log segment first, so that the old ones can go. */
+  async #flushAll(): Promise<void> {
+    if (this.#active.entryCount > 0) this.#replaceActive(0)
+    this.#logUnlogged()
+    if (this.#parts.wal.sizeBytes > LONG_LOG_BYTES) await this.#rotateLog()
+    await this.keepAlive.during(this.background.flushed())
+  }
+
+  #installReadState(): void {
+    const old = this.#readState
+    this.#readState = new ReadState([this.#active, ...this.#frozen], this.#parts.versions.current)
+    old.unpin()
+    this.#measurePressure()
+  }
+
+  #measurePressure(): void {
+    const { versions, picker } = this.#parts
+    const compactionDebtBytes = compactionScores(versions.current, picker).pendingBytes
+    const level0Tables = versions.current.levels[0].length
+    this.#pressure = stallStateOf({ level0Tables, compactionDebtBytes }, this.#limits)
+  }
+
+  #readOnlyError(): VarveError {
+    return new VarveError(
+      'READ_ONLY',
+      'The store takes no more writes after a failure (see cause). Reopen it.',
+      {
+        cause: this.#failure,
+      },
+    )
+  }
+
+  #refuseWrites(): void {
+    if (this.#failure !== undefined) throw this.#readOnlyError()
+    if (this.#closing) throw new VarveError('CLOSED', 'The store is closed. Open it again.')
+  }
+}

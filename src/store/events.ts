@@ -1,0 +1,60 @@
+/** The events of a store, and an emitter that is typed by them. */
+import { EventEmitter } from 'node:events'
+import type { VarveError } from '../base/errors.js'
+import type { CompactionReason } from '../compaction/compaction-plan.js'
+import type { StallStatistics } from './stall-gate.js'
+
+/** What `store.on(name, listener)` hands to a listener, by event name. */
+export interface StoreEvents {
+  /** Something failed in the background, or the store has become read-only. */
+  error: VarveError
+  /** A memtable became a level-0 table. */
+  flush: {
+    readonly table: number | undefined
+    readonly entries: number
+    readonly sizeBytes: number
+    readonly durationMs: number
+  }
+  /** A compaction ended. */
+  compaction: {
+    readonly kind: 'merge' | 'move' | 'drop'
+    readonly reason: CompactionReason
+    readonly level: number
+    readonly outputLevel: number
+    readonly inputTables: number
+    readonly outputTables: number
+    readonly bytesRead: number
+    readonly bytesWritten: number
+    readonly durationMs: number
+  }
+  /** Writers are slowed, stopped or let go. */
+  stall: StallStatistics
+}
+
+export class StoreEmitter {
+  readonly #emitter = new EventEmitter()
+
+  on<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents[E]) => void): void {
+    this.#emitter.on(event, listener)
+  }
+
+  off<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents[E]) => void): void {
+    this.#emitter.off(event, listener)
+  }
+
+  /**
+   * Tells all listeners. An `'error'` without a listener is dropped: whoever waits for the failed work is told anyway,
+   * and a library does not end its user's process. A listener that throws is its own problem, in a later turn.
+   */
+  emit<E extends keyof StoreEvents>(event: E, payload: StoreEvents[E]): void {
+    for (const listener of this.#emitter.listeners(event)) {
+      try {
+        listener(payload)
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error
+        })
+      }
+    }
+  }
+}

@@ -1,0 +1,74 @@
+/** `open`: checks the options, puts the parts together. */
+import { randomBytes } from 'node:crypto'
+import * as nodePath from 'node:path'
+import { VarveError } from '../base/errors.js'
+import { WORKER_MODULE } from '../compaction/jobs.js'
+import { type Executor, InlineExecutor } from '../env/executor.js'
+import { NodeFileSystem } from '../env/node-file-system.js'
+import { SystemClock } from '../env/system-clock.js'
+import { WorkerExecutor } from '../env/worker-executor.js'
+import { Codec } from './codec.js'
+import { type KeyOf, keyEncodingOf } from './key-encoding.js'
+import { resolveSettings, type StoreOptions } from './options.js'
+import { openEngine } from './recovery.js'
+import { Store } from './store.js'
+import { type ValueOf, valueEncodingOf } from './value-encoding.js'
+
+type KeyOption<O> = O extends { readonly keyEncoding: infer E } ? KeyOf<E> : string
+type ValueOption<O> = O extends { readonly valueEncoding: infer E } ? ValueOf<E> : Buffer
+
+/**
+ * Opens the store in a directory of its own, making it if it is missing.
+ *
+ * Rejects with `LOCKED` (another process has it; the message names it), `INVALID_ARGUMENT`, `NOT_FOUND`, `EXISTS`,
+ * `CORRUPTION`, `UNSUPPORTED_FORMAT`, `IO_ERROR`, `NO_SPACE`.
+ *
+ * @example
+ * ```ts
+ * const store = await open('./data', { valueEncoding: 'utf8' }) // a Store<string, string>
+ * await store.set('greeting', 'hello')
+ * await store.close()
+ * ```
+ */
+export function open<const O extends StoreOptions = Record<never, never>>(
+  path: string,
+  options?: O,
+): Promise<Store<KeyOption<O>, ValueOption<O>>>
+/** The same with key and value types that you name, for `'json'` and `'msgpack'`. */
+export function open<K, V>(path: string, options?: StoreOptions): Promise<Store<K, V>>
+export async function open<K, V>(path: string, options: StoreOptions = {}): Promise<Store<K, V>> {
+  if (typeof path !== 'string' || path === '') {
+    throw new VarveError('INVALID_ARGUMENT', 'open takes the path of a directory as its first argument.')
+  }
+  const settings = resolveSettings(options)
+  const keys = keyEncodingOf<K>(options.keyEncoding ?? 'utf8')
+  const values = valueEncodingOf<V>(options.valueEncoding ?? 'buffer')
+  const fileSystem = options.fileSystem ?? new NodeFileSystem()
+  const ownExecutor =
+    options.executor === undefined ? executorFor(fileSystem instanceof NodeFileSystem) : undefined
+  const directory = nodePath.resolve(path)
+  const { random } = options
+  try {
+    const opened = await openEngine(
+      directory,
+      settings,
+      { keyEncoding: keys.name },
+      {
+        fileSystem,
+        clock: options.clock ?? new SystemClock(),
+        executor: options.executor ?? (ownExecutor as Executor),
+        newDatabaseId: () =>
+          random === undefined ? randomBytes(16) : Uint8Array.from({ length: 16 }, () => random() * 256),
+      },
+    )
+    return new Store(directory, opened, new Codec(keys, values, settings), ownExecutor)
+  } catch (error) {
+    await ownExecutor?.close()
+    throw error
+  }
+}
+
+/** Node's file system is there in a worker thread too; any other lives in this thread. */
+function executorFor(isNodeFileSystem: boolean): Executor {
+  return isNodeFileSystem ? new WorkerExecutor(WORKER_MODULE, { name: 'varve' }) : new InlineExecutor()
+}

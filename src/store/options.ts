@@ -1,0 +1,233 @@
+/** The options of a store: what they are, their defaults, and the check of what a user gives. */
+import { VarveError } from '../base/errors.js'
+import type { Clock } from '../env/clock.js'
+import type { Executor } from '../env/executor.js'
+import type { FileSystem } from '../env/file-system.js'
+import type { KeyEncodingName } from './key-encoding.js'
+import type { CustomValueEncoding, ValueEncodingName } from './value-encoding.js'
+
+/**
+ * When the promise of a write resolves.
+ * `'memory'`: applied in this process. `'os'`: handed to the operating system, so it survives `kill -9`.
+ * `'disk'`: on the device, so it survives a power loss.
+ */
+export type Durability = 'memory' | 'os' | 'disk'
+
+/** How data blocks are compressed. `true` means `'snappy'`, `false` means `'none'`. */
+export type CompressionOption = 'snappy' | 'gzip' | 'none' | boolean
+
+/** All options; sizes in bytes, times in milliseconds. */
+export interface StoreOptions<
+  KE extends KeyEncodingName = KeyEncodingName,
+  VE extends ValueEncodingName | CustomValueEncoding<never> = ValueEncodingName | CustomValueEncoding<never>,
+> {
+  // What changes behaviour
+
+  /** Default `'utf8'`. */
+  readonly keyEncoding?: KE
+  /** Default `'buffer'`: takes `Uint8Array` or string, gives `Buffer`. */
+  readonly valueEncoding?: VE
+  /** The largest encoded key. Default 65,535, which is also the most. */
+  readonly maxKeySize?: number
+  /** The largest encoded value. Default 64 MiB; at most 1 GiB. */
+  readonly maxValueSize?: number
+  /** Default `'os'`. Per write too. */
+  readonly durability?: Durability
+  /** For `'memory'` and `'os'`: at most this long until the log is on the device; 0 turns it off. Default 1000. */
+  readonly syncInterval?: number
+  /** Milliseconds until an entry expires that was written without a `ttl`; 0: never. Default 0. */
+  readonly defaultTtl?: number
+  /** Make the store if it is not there. Default true. */
+  readonly createIfMissing?: boolean
+  /** Fail with `EXISTS` if the store is there. Default false. */
+  readonly errorIfExists?: boolean
+  /** How long to wait for the lock of another process. Default 0: fail at once with `LOCKED`. */
+  readonly lockTimeout?: number
+
+  // What changes performance
+
+  /** Memtable shards, a power of two from 1 to 256. Default 4. */
+  readonly shardCount?: number
+  /** The size at which a memtable is frozen and flushed. Default 4 MiB. */
+  readonly memtableSize?: number
+  /** The bytes of decompressed blocks kept in memory. Default 32 MiB; 0 turns the cache off. */
+  readonly cacheSize?: number
+  /** The uncompressed size of a data block. Default 4096. */
+  readonly blockSize?: number
+  /** The size of the tables that a compaction writes. Default 8 MiB. */
+  readonly targetFileSize?: number
+  /** The size at which a log segment is closed and the next one begins. Default 16 MiB. */
+  readonly walSegmentSize?: number
+  /** Level-0 tables that start a compaction. Default 4. */
+  readonly level0CompactionTrigger?: number
+  /** How much larger each level is than the one above it. Default 10. */
+  readonly levelSizeMultiplier?: number
+  /** The most table files that are open at once. Default 512. */
+  readonly maxOpenFiles?: number
+  /** Bits of the bloom filter for each key; 0: no filter. Default 10, which errs once in a hundred. */
+  readonly filterBitsPerKey?: number
+  /** Default `'snappy'`. A block that compresses badly is stored as it is. */
+  readonly compression?: CompressionOption
+
+  // What the store runs on
+
+  /** Default: Node's. `varve/testing` exports one in memory. */
+  readonly fileSystem?: FileSystem
+  /** Default: the system's. */
+  readonly clock?: Clock
+  /** Where flush and compaction run. Default: a worker thread on Node's file system, inline on any other. */
+  readonly executor?: Executor
+  /** Random numbers in [0, 1), for the database id. Default: cryptographic. */
+  readonly random?: () => number
+}
+
+/** Settings after defaults and checks. */
+export interface Settings {
+  readonly maxKeySize: number
+  readonly maxValueSize: number
+  readonly durability: Durability
+  readonly syncIntervalMs: number
+  readonly defaultTtlMs: number
+  readonly createIfMissing: boolean
+  readonly errorIfExists: boolean
+  readonly lockTimeoutMs: number
+  readonly shardCount: number
+  readonly memtableSize: number
+  readonly cacheSize: number
+  readonly blockSize: number
+  readonly targetFileSize: number
+  readonly walSegmentSize: number
+  readonly level0CompactionTrigger: number
+  readonly levelSizeMultiplier: number
+  readonly maxOpenFiles: number
+  readonly filterBitsPerKey: number
+  readonly compression: 'snappy' | 'gzip' | 'none'
+}
+
+const KiB = 1024
+const MiB = 1024 * KiB
+const GiB = 1024 * MiB
+
+function integer(
+  name: string,
+  value: number | undefined,
+  fallback: number,
+  least: number,
+  most: number,
+): number {
+  if (value === undefined) return fallback
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `${name} must be a whole number from ${least} to ${most}, not ${String(value)}.`,
+    )
+  }
+  return value
+}
+
+function flag(name: string, value: boolean | undefined, fallback: boolean): boolean {
+  if (value === undefined) return fallback
+  if (typeof value !== 'boolean') throw new VarveError('INVALID_ARGUMENT', `${name} must be true or false.`)
+  return value
+}
+
+/** A duration option: a number of milliseconds, 0 or more. */
+export function checkDuration(name: string, value: number | undefined, fallback: number): number {
+  if (value === undefined) return fallback
+  if (typeof value !== 'number' || !(value >= 0)) {
+    throw new VarveError('INVALID_ARGUMENT', `${name} must be a number of milliseconds, 0 or more.`)
+  }
+  return value
+}
+
+/** A durability option. */
+export function checkDurability(value: Durability | undefined, fallback: Durability): Durability {
+  if (value === undefined) return fallback
+  if (value !== 'memory' && value !== 'os' && value !== 'disk') {
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `durability must be 'memory', 'os' or 'disk', not ${JSON.stringify(value)}.`,
+    )
+  }
+  return value
+}
+
+function checkCompression(value: CompressionOption | undefined): 'snappy' | 'gzip' | 'none' {
+  if (value === undefined || value === true || value === 'snappy') return 'snappy'
+  if (value === false || value === 'none') return 'none'
+  if (value === 'gzip') return 'gzip'
+  throw new VarveError('INVALID_ARGUMENT', "compression must be 'snappy', 'gzip', 'none', true or false.")
+}
+
+/** The names of all options, so that a misspelt one is refused rather than ignored. */
+const KNOWN: ReadonlySet<string> = new Set<keyof StoreOptions>([
+  'keyEncoding',
+  'valueEncoding',
+  'maxKeySize',
+  'maxValueSize',
+  'durability',
+  'syncInterval',
+  'defaultTtl',
+  'createIfMissing',
+  'errorIfExists',
+  'lockTimeout',
+  'shardCount',
+  'memtableSize',
+  'cacheSize',
+  'blockSize',
+  'targetFileSize',
+  'walSegmentSize',
+  'level0CompactionTrigger',
+  'levelSizeMultiplier',
+  'maxOpenFiles',
+  'filterBitsPerKey',
+  'compression',
+  'fileSystem',
+  'clock',
+  'executor',
+  'random',
+])
+
+function checkNames(options: object): void {
+  for (const name of Object.keys(options)) {
+    if (!KNOWN.has(name)) {
+      throw new VarveError(
+        'INVALID_ARGUMENT',
+        `There is no option ${JSON.stringify(name)}. Check its spelling.`,
+      )
+    }
+  }
+}
+
+/** Checks what the user gave and fills in the defaults; throws `INVALID_ARGUMENT`. */
+export function resolveSettings(options: StoreOptions): Settings {
+  if (typeof options !== 'object' || options === null) {
+    throw new VarveError('INVALID_ARGUMENT', 'The options must be an object.')
+  }
+  checkNames(options)
+  const shardCount = integer('shardCount', options.shardCount, 4, 1, 256)
+  if ((shardCount & (shardCount - 1)) !== 0) {
+    throw new VarveError('INVALID_ARGUMENT', `shardCount must be a power of two, not ${shardCount}.`)
+  }
+  return {
+    maxKeySize: integer('maxKeySize', options.maxKeySize, 64 * KiB - 1, 1, 64 * KiB - 1),
+    maxValueSize: integer('maxValueSize', options.maxValueSize, 64 * MiB, 1, GiB),
+    durability: checkDurability(options.durability, 'os'),
+    syncIntervalMs: checkDuration('syncInterval', options.syncInterval, 1000),
+    defaultTtlMs: checkDuration('defaultTtl', options.defaultTtl, 0),
+    createIfMissing: flag('createIfMissing', options.createIfMissing, true),
+    errorIfExists: flag('errorIfExists', options.errorIfExists, false),
+    lockTimeoutMs: checkDuration('lockTimeout', options.lockTimeout, 0),
+    shardCount,
+    memtableSize: integer('memtableSize', options.memtableSize, 4 * MiB, KiB, GiB),
+    cacheSize: integer('cacheSize', options.cacheSize, 32 * MiB, 0, 64 * GiB),
+    blockSize: integer('blockSize', options.blockSize, 4 * KiB, 64, 4 * MiB),
+    targetFileSize: integer('targetFileSize', options.targetFileSize, 8 * MiB, KiB, 4 * GiB),
+    walSegmentSize: integer('walSegmentSize', options.walSegmentSize, 16 * MiB, KiB, GiB),
+    level0CompactionTrigger: integer('level0CompactionTrigger', options.level0CompactionTrigger, 4, 1, 64),
+    levelSizeMultiplier: integer('levelSizeMultiplier', options.levelSizeMultiplier, 10, 2, 100),
+    maxOpenFiles: integer('maxOpenFiles', options.maxOpenFiles, 512, 1, 1_000_000),
+    filterBitsPerKey: integer('filterBitsPerKey', options.filterBitsPerKey, 10, 0, 64),
+    compression: checkCompression(options.compression),
+  }
+}

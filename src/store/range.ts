@@ -1,0 +1,77 @@
+/** Ranges of keys as users give them, and the byte bounds that they come to. */
+import { compareKeys } from '../base/bytes.js'
+import { VarveError } from '../base/errors.js'
+import { SearchKey } from '../memtable/search-key.js'
+import type { KeyEncoding } from './key-encoding.js'
+
+/** Bounds of a range of keys. All that are given hold together. */
+export interface KeyRange<K> {
+  readonly gte?: K | undefined
+  readonly gt?: K | undefined
+  readonly lte?: K | undefined
+  readonly lt?: K | undefined
+  /** Every key that begins with it; exact for every byte value. With `'ordered'` keys: an array of first elements. */
+  readonly prefix?: K | undefined
+}
+
+/** A half-open range of byte strings; `undefined` is unbounded. */
+export interface ByteRange {
+  readonly lower: Uint8Array | undefined
+  readonly upper: Uint8Array | undefined
+}
+
+/** The smallest byte string behind `key`. */
+export function successorOf(key: Uint8Array): Uint8Array {
+  const successor = new Uint8Array(key.length + 1)
+  successor.set(key)
+  return successor
+}
+
+/** The smallest byte string behind everything that begins with `prefix`; `undefined` when there is none. */
+export function prefixEnd(prefix: Uint8Array): Uint8Array | undefined {
+  let length = prefix.length
+  while (length > 0 && prefix[length - 1] === 0xff) length--
+  if (length === 0) return undefined
+  const end = prefix.slice(0, length)
+  end[length - 1]++
+  return end
+}
+
+function largest(a: Uint8Array | undefined, b: Uint8Array): Uint8Array {
+  return a === undefined || compareKeys(a, b) < 0 ? b : a
+}
+
+function smallest(a: Uint8Array | undefined, b: Uint8Array): Uint8Array {
+  return a === undefined || compareKeys(a, b) > 0 ? b : a
+}
+
+/** Encodes the bounds of `range`; throws `INVALID_KEY` for a bound that is no key. */
+export function byteRangeOf<K>(range: KeyRange<K>, encoding: KeyEncoding<K>): ByteRange {
+  if (typeof range !== 'object' || range === null) {
+    throw new VarveError('INVALID_ARGUMENT', 'A range must be an object such as { gte, lt } or { prefix }.')
+  }
+  const target = new SearchKey()
+  const encoded = (key: K): Uint8Array => {
+    encoding.encode(key, target)
+    return target.bytes.slice(0, target.length)
+  }
+  let lower: Uint8Array | undefined
+  let upper: Uint8Array | undefined
+  if (range.gte !== undefined) lower = encoded(range.gte)
+  if (range.gt !== undefined) lower = largest(lower, successorOf(encoded(range.gt)))
+  if (range.lt !== undefined) upper = encoded(range.lt)
+  if (range.lte !== undefined) upper = smallest(upper, successorOf(encoded(range.lte)))
+  if (range.prefix !== undefined) {
+    encoding.encodePrefix(range.prefix, target)
+    const prefix = target.bytes.slice(0, target.length)
+    lower = largest(lower, prefix)
+    const end = prefixEnd(prefix)
+    if (end !== undefined) upper = smallest(upper, end)
+  }
+  return { lower, upper }
+}
+
+/** Whether no byte string can be in the range. */
+export function isEmptyRange(range: ByteRange): boolean {
+  return range.lower !== undefined && range.upper !== undefined && compareKeys(range.lower, range.upper) >= 0
+}

@@ -1,0 +1,413 @@
+/**
+ * Opening a store: finds or makes its directory, takes the lock, recovers the versions, replays the log, collects what
+ * a crash left behind.
+ *
+ * Idempotent: a crash inside it is as good as one before it. Nothing is shown that is not durable. Order:
+ * directory → LOCK → CURRENT and MANIFEST (a fresh MANIFEST takes over) → log replay → after a crash, tables for what
+ * was replayed → a fresh log segment → orphans are deleted → the store is open.
+ */
+import * as nodePath from 'node:path'
+import { errnoOf, ioError, VarveError } from '../base/errors.js'
+import { LOCK_NAME, parseFileName } from '../base/file-names.js'
+import { BlockCache } from '../cache/block-cache.js'
+import { pickerSettings } from '../compaction/compaction-plan.js'
+import { jobsOn } from '../compaction/jobs.js'
+import { type TableSettings, tablePath } from '../compaction/table-writer.js'
+import type { Clock } from '../env/clock.js'
+import type { Executor } from '../env/executor.js'
+import { type FileSystem, type Lock, LockHeldError } from '../env/file-system.js'
+import { ArenaPool } from '../memtable/arena.js'
+import { Memtable } from '../memtable/memtable.js'
+import type { Block } from '../sstable/block.js'
+import { TableCache } from '../sstable/table-cache.js'
+import { storeExists } from '../version/recover-state.js'
+import { VersionSet } from '../version/version-set.js'
+import { OperationReader } from '../wal/operation.js'
+import { type Replayed, replay } from '../wal/replay.js'
+import { Wal } from '../wal/wal.js'
+import { Engine, type EngineParts } from './engine.js'
+import { StoreEmitter } from './events.js'
+import type { Settings } from './options.js'
+
+/** What a store runs on. */
+export interface Surroundings {
+  readonly fileSystem: FileSystem
+  readonly clock: Clock
+  readonly executor: Executor
+  /** 16 random bytes for a new store. */
+  readonly newDatabaseId: () => Uint8Array
+}
+
+/** An open engine and the lock that it holds. */
+export interface OpenEngine {
+  readonly engine: Engine
+  readonly lock: Lock
+}
+
+/** How long to wait between two attempts at a lock. */
+const LOCK_RETRY_MS = 20
+
+/** Opens the store in `directory`, an absolute path. `facts` are recorded in a new store and checked in an old one. */
+export async function openEngine(
+  directory: string,
+  settings: Settings,
+  facts: Readonly<Record<string, string>>,
+  surroundings: Surroundings,
+): Promise<OpenEngine> {
+  await prepareDirectory(directory, settings, surroundings.fileSystem)
+  const lock = await takeLock(directory, settings, surroundings)
+  try {
+    return { engine: await recoverEngine(directory, settings, facts, surroundings), lock }
+  } catch (error) {
+    await lock.release().catch(() => undefined)
+    throw ioError(error, 'opening', directory)
+  }
+}
+
+async function prepareDirectory(
+  directory: string,
+  settings: Settings,
+  fileSystem: FileSystem,
+): Promise<void> {
+  try {
+    const status = await fileSystem.stat(directory)
+    if (status === undefined) {
+      if (!settings.createIfMissing) throw notFound(directory)
+      await makeDirectory(directory, fileSystem)
+    } else if (status.kind !== 'directory') {
+      throw new VarveError(
+        'INVALID_ARGUMENT',
+        `${directory} is a file. A store needs a directory of its own.`,
+        {
+          path: directory,
+        },
+      )
+    }
+    await refuseForeignDirectory(directory, fileSystem)
+  } catch (error) {
+    throw ioError(error, 'opening', directory)
+  }
+}
+
+/** Makes the directory and those above it that are missing, each with a durable name. */
+async function makeDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
+  const made: string[] = []
+  for (let path = directory; (await fileSystem.stat(path)) === undefined; path = nodePath.dirname(path))
+    made.push(path)
+  await fileSystem.mkdir(directory)
+  for (const path of made.reverse()) await fileSystem.syncDir(nodePath.dirname(path))
+}
+
+/** A directory without a store must be empty: somebody else's files are not mixed with ours. */
+async function refuseForeignDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
+  const names = await fileSystem.readdir(directory)
+  const foreign = names.find((name) => parseFileName(name) === undefined)
+  if (foreign === undefined || names.some((name) => parseFileName(name)?.kind === 'current')) return
+  // Beside a store's own files a missing CURRENT is damage, which recovery tells of.
+  if (names.some((name) => isStoreFile(name))) return
+  throw new VarveError(
+    'INVALID_ARGUMENT',
+    `${directory} holds files that are not a store's, such as ${JSON.stringify(foreign)}. Give the store a directory of its own.`,
+    { path: directory },
+  )
+}
+
+function isStoreFile(name: string): boolean {
+  const kind = parseFileName(name)?.kind
+  return kind === 'wal' || kind === 'sst' || kind === 'manifest'
+}
+
+function notFound(directory: string): VarveError {
+  return new VarveError('NOT_FOUND', `There is no store in ${directory}, and createIfMissing is false.`, {
+    path: directory,
+  })
+}
+
+async function takeLock(
+  directory: string,
+  settings: Settings,
+  { fileSystem, clock }: Surroundings,
+): Promise<Lock> {
+  const path = `${directory}/${LOCK_NAME}`
+  const deadline = clock.monotonic() + settings.lockTimeoutMs
+  for (;;) {
+    try {
+      return await fileSystem.lock(path)
+    } catch (error) {
+      if (!(error instanceof LockHeldError)) throw ioError(error, 'locking', path)
+      if (clock.monotonic() >= deadline) throw lockedError(directory, error)
+    }
+    await new Promise<void>((resolve) => clock.after(LOCK_RETRY_MS, resolve, true))
+  }
+}
+
+function lockedError(directory: string, error: LockHeldError): VarveError {
+  const { pid, host, since } = error.holder
+  return new VarveError(
+    'LOCKED',
+    `The store in ${directory} is open in process ${pid} on ${host} since ${new Date(since).toISOString()}. ` +
+      'Close it there, or wait for it with lockTimeout.',
+    { path: `${directory}/${LOCK_NAME}`, cause: error },
+  )
+}
+
+async function recoverEngine(
+  directory: string,
+  settings: Settings,
+  facts: Readonly<Record<string, string>>,
+  surroundings: Surroundings,
+): Promise<Engine> {
+  const { fileSystem, clock, executor } = surroundings
+  const events = new StoreEmitter()
+  const versions = await openVersions(directory, settings, facts, surroundings, events)
+  const { databaseId } = versions.set
+  let tableCache: TableCache | undefined
+  let wal: Wal | undefined
+  try {
+    const blockCache = new BlockCache<Block>(settings.cacheSize)
+    tableCache = new TableCache({
+      fileSystem,
+      databaseId,
+      pathOf: (number) => tablePath(directory, number),
+      maxOpenFiles: settings.maxOpenFiles,
+      blockCache,
+      onFilterDamage: (_path, error) => events.emit('error', error),
+    })
+    versions.tableCache = tableCache
+    const tableSettings: TableSettings = {
+      directory,
+      databaseId,
+      blockSize: settings.blockSize,
+      compression: settings.compression,
+      filterBitsPerKey: settings.filterBitsPerKey,
+    }
+    const jobs = jobsOn({ fileSystem, pause: () => new Promise((resolve) => clock.nextTurn(resolve)) })
+    const arenas = new ArenaPool(settings.memtableSize + Memtable.headBytes(settings.shardCount))
+    const log = await replayLog(directory, settings, versions.set, fileSystem, arenas)
+    const unsafe = !log.replayed.closedInOrder
+    if (unsafe) await flushReplayed(log.memtables, versions.set, surroundings, tableSettings, jobs.flush)
+    wal = await beginLog(directory, settings, versions.set, fileSystem, log.replayed)
+    await collectOrphans(directory, versions.set, fileSystem, wal, log.replayed, events)
+    const memtables = unsafe ? [Memtable.create(arenas, settings.shardCount)] : log.memtables
+    const parts: EngineParts = {
+      settings,
+      clock,
+      executor,
+      jobs,
+      tableSettings,
+      picker: pickerSettings(settings.targetFileSize, {
+        level0Trigger: settings.level0CompactionTrigger,
+        levelMultiplier: settings.levelSizeMultiplier,
+      }),
+      versions: versions.set,
+      wal,
+      tableCache,
+      blockCache,
+      arenas,
+      memtables,
+      lastSequence: log.replayed.lastSequence,
+      events,
+    }
+    return new Engine(parts)
+  } catch (error) {
+    await wal?.close().catch(() => undefined)
+    tableCache?.close()
+    await versions.set.close().catch(() => undefined)
+    throw error
+  }
+}
+
+/** The version set, and the table cache that is told of obsolete tables once there is one. */
+interface Versions {
+  readonly set: VersionSet
+  tableCache: TableCache | undefined
+}
+
+async function openVersions(
+  directory: string,
+  settings: Settings,
+  facts: Readonly<Record<string, string>>,
+  { fileSystem, newDatabaseId }: Surroundings,
+  events: StoreEmitter,
+): Promise<Versions> {
+  const holder: { tableCache: TableCache | undefined } = { tableCache: undefined }
+  const versionSettings = {
+    fileSystem,
+    directory,
+    onObsolete: (numbers: readonly number[]) => {
+      for (const number of numbers) {
+        holder.tableCache?.evict(number)
+        const path = tablePath(directory, number)
+        // One that resists is an orphan, which the next open collects.
+        fileSystem.unlink(path).catch((error) => {
+          if (errnoOf(error) !== 'ENOENT') events.emit('error', ioError(error, 'deleting', path))
+        })
+      }
+    },
+    onBackgroundError: (error: VarveError) => events.emit('error', error),
+  }
+  let set: VersionSet
+  if (await storeExists(fileSystem, directory)) {
+    if (settings.errorIfExists) {
+      throw new VarveError('EXISTS', `There is a store in ${directory} already, and errorIfExists is true.`, {
+        path: directory,
+      })
+    }
+    set = await VersionSet.recover(versionSettings)
+    try {
+      checkFacts(directory, set.properties, facts)
+    } catch (error) {
+      await set.close()
+      throw error
+    }
+  } else {
+    if (!settings.createIfMissing) throw notFound(directory)
+    set = await VersionSet.create(versionSettings, newDatabaseId(), facts)
+  }
+  return Object.assign(holder, { set })
+}
+
+/** A store that was written with other encodings would be read as nonsense. */
+function checkFacts(
+  directory: string,
+  found: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, string>>,
+): void {
+  for (const [name, value] of Object.entries(wanted)) {
+    if (found[name] === undefined || found[name] === value) continue
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `The store in ${directory} was made with ${name} '${found[name]}'. Open it with that, not with '${value}'.`,
+      { path: directory },
+    )
+  }
+}
+
+interface ReplayedLog {
+  readonly replayed: Replayed
+  /** Oldest first; the last one is not frozen. */
+  readonly memtables: readonly Memtable[]
+}
+
+async function replayLog(
+  directory: string,
+  settings: Settings,
+  versions: VersionSet,
+  fileSystem: FileSystem,
+  arenas: ArenaPool,
+): Promise<ReplayedLog> {
+  const names = await fileSystem.readdir(directory)
+  const memtables = [Memtable.create(arenas, settings.shardCount)]
+  const operations = new OperationReader()
+  const replayed = await replay(
+    {
+      fileSystem,
+      directory,
+      databaseId: versions.databaseId,
+      numbers: names.flatMap((name) => {
+        const parsed = parseFileName(name)
+        return parsed?.kind === 'wal' ? [parsed.number] : []
+      }),
+      fromSequence: versions.flushedSequence,
+      ...(versions.logNumber > 0 ? { known: { number: versions.logNumber, length: 0 } } : {}),
+    },
+    (firstSequence, count, bytes, start, end) => {
+      const needed = Memtable.bytesNeeded(count, end - start)
+      let memtable = memtables[memtables.length - 1]
+      if (!memtable.hasRoom(needed)) {
+        memtable.freeze()
+        memtable = Memtable.create(arenas, settings.shardCount, needed)
+        memtables.push(memtable)
+      }
+      let sequence = firstSequence
+      operations.reset(bytes, start, end)
+      while (operations.next()) {
+        const { keyStart, keyEnd, kind, valueStart, valueEnd } = operations
+        memtable.insert(bytes, keyStart, keyEnd, sequence++, kind, bytes, valueStart, valueEnd)
+      }
+    },
+  )
+  return {
+    replayed,
+    memtables: memtables.filter((memtable, i) => memtable.entryCount > 0 || i === memtables.length - 1),
+  }
+}
+
+/**
+ * Writes tables for what was replayed. After a crash the log's last bytes may have been kept by the page cache while a
+ * sync of them had failed; nothing new may be built on that (crash model, point 5).
+ */
+async function flushReplayed(
+  memtables: readonly Memtable[],
+  versions: VersionSet,
+  { executor, clock }: Surroundings,
+  tables: TableSettings,
+  flush: ReturnType<typeof jobsOn>['flush'],
+): Promise<void> {
+  for (const memtable of memtables) {
+    if (memtable.entryCount > 0) {
+      memtable.freeze()
+      const { table } = await executor.execute(flush, {
+        tables,
+        memtable: memtable.image,
+        tableNumber: versions.nextFileNumber(),
+        pinned: [],
+        now: clock.now(),
+      })
+      await versions.logAndApply({
+        ...(table === undefined ? {} : { added: [{ level: 0, table }] }),
+        flushedSequence: memtable.lastSequence,
+        lastSequence: memtable.lastSequence,
+      })
+    }
+    memtable.unpin()
+  }
+}
+
+async function beginLog(
+  directory: string,
+  settings: Settings,
+  versions: VersionSet,
+  fileSystem: FileSystem,
+  replayed: Replayed,
+): Promise<Wal> {
+  const wal = await Wal.create(
+    { fileSystem, directory, databaseId: versions.databaseId, segmentSize: settings.walSegmentSize },
+    {
+      number: versions.nextFileNumber(),
+      lastSequence: replayed.lastSequence,
+      segments: replayed.segments,
+      obsolete: replayed.obsolete,
+    },
+    () => versions.nextFileNumber(),
+  )
+  try {
+    // From now on a log without this segment is a log with a part missing.
+    await versions.logAndApply({ logNumber: wal.number })
+  } catch (error) {
+    await wal.close().catch(() => undefined)
+    throw error
+  }
+  return wal
+}
+
+async function collectOrphans(
+  directory: string,
+  versions: VersionSet,
+  fileSystem: FileSystem,
+  wal: Wal,
+  replayed: Replayed,
+  events: StoreEmitter,
+): Promise<void> {
+  const live = new Set(replayed.segments.map(({ number }) => number))
+  try {
+    await wal.release(versions.flushedSequence)
+    const names = await fileSystem.readdir(directory)
+    for (const name of versions.collectOrphans(names, (number) => live.has(number) || number >= wal.number)) {
+      await fileSystem.unlink(`${directory}/${name}`)
+    }
+  } catch (error) {
+    // They stay for the next open.
+    events.emit('error', ioError(error, 'collecting orphans in', directory))
+  }
+}

@@ -1,0 +1,313 @@
+/**
+ * The public store: a façade that validates, encodes and delegates.
+ *
+ * It holds no data of its own. Writes go to the commit pipeline, point reads to the reader, ranges to iterators, upkeep
+ * to the engine.
+ */
+import { Kind, NEVER } from '../base/entry.js'
+import { VarveError } from '../base/errors.js'
+import type { Executor } from '../env/executor.js'
+import type { Codec } from './codec.js'
+import type { CommitGroup } from './commit-pipeline.js'
+import type { Engine } from './engine.js'
+import type { StoreEvents } from './events.js'
+import type { KeyInput } from './key-encoding.js'
+import { checkDurability, checkDuration, type Durability } from './options.js'
+import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
+import { RangeIterator, type RangeOptions } from './range-iterator.js'
+import { type Entry, Reader } from './reader.js'
+import type { OpenEngine } from './recovery.js'
+import { type OperationCounters, type StoreStatistics, statisticsOf } from './statistics.js'
+import type { ValueInput } from './value-encoding.js'
+import { View } from './view.js'
+import type { WriteBatch, WriteOptions } from './write-batch.js'
+
+/** Options of a write whose durability can be chosen. */
+export interface DurabilityOptions {
+  /** When the promise resolves. Default: the store's `durability`. */
+  readonly durability?: Durability
+}
+
+/** What {@link Store.applyBatch} did. */
+export interface BatchResult {
+  /** The writes that were applied: all of them. */
+  readonly successful: number
+  /** Always 0: a batch that fails rejects and applies nothing. */
+  readonly failed: number
+}
+
+/**
+ * An open store. Made by `open`.
+ *
+ * Every method rejects (the `…Sync` ones throw) with a `VarveError`; after `close` its code is `CLOSED`.
+ */
+export class Store<K = string, V = Buffer> {
+  /** The directory, as an absolute path. */
+  readonly path: string
+  readonly #engine: Engine
+  readonly #codec: Codec<K, V>
+  readonly #reader: Reader<K, V>
+  readonly #durability: Durability
+  readonly #defaultTtlMs: number
+  readonly #counters: OperationCounters = { sets: 0, deletes: 0, gets: 0 }
+  readonly #lock: OpenEngine['lock']
+  readonly #ownExecutor: Executor | undefined
+  #closing: Promise<void> | undefined
+
+  /** @internal */
+  constructor(path: string, opened: OpenEngine, codec: Codec<K, V>, ownExecutor: Executor | undefined) {
+    const { settings } = opened.engine.parts
+    this.path = path
+    this.#engine = opened.engine
+    this.#lock = opened.lock
+    this.#codec = codec
+    this.#reader = new Reader(opened.engine, codec)
+    this.#durability = settings.durability
+    this.#defaultTtlMs = settings.defaultTtlMs
+    this.#ownExecutor = ownExecutor
+  }
+
+  // One key
+
+  /** Writes `value` under `key`. Resolves when it is as durable as asked for. */
+  set(key: KeyInput<K>, value: ValueInput<V>, options?: WriteOptions & DurabilityOptions): Promise<void> {
+    try {
+      this.#checkOpen()
+      const durability = this.#durabilityOf(options)
+      const expiresAt = this.#expiryOf(options?.ttl)
+      const encodedKey = this.#codec.key(key as unknown as K)
+      const encodedValue = this.#codec.value(value as unknown as V)
+      const group = this.#engine.pipeline.join(durability)
+      group.operations.add(Kind.put, encodedKey.bytes, encodedValue, expiresAt, encodedKey.length)
+      this.#counters.sets++
+      return group.promiseFor(durability)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Removes `key`; resolves to whether it was there. */
+  async delete(key: KeyInput<K>, options?: DurabilityOptions): Promise<boolean> {
+    this.#checkOpen()
+    const durability = this.#durabilityOf(options)
+    const encoded = this.#codec.keyCopy(key as unknown as K)
+    const group = this.#engine.pipeline.join(durability)
+    const index = group.operations.count
+    group.operations.add(Kind.delete, encoded.bytes, undefined, undefined, encoded.length)
+    this.#counters.deletes++
+    let wasThere: Promise<boolean> = Promise.resolve(false)
+    group.onApplied(() => {
+      wasThere = this.#reader.wasThere(encoded, group.firstSequence + index - 1)
+      // Told below; a write that is refused after it was applied tells of the refusal instead.
+      wasThere.catch(() => undefined)
+    })
+    await group.promiseFor(durability)
+    return wasThere
+  }
+
+  /** The value under `key`; undefined when there is none. */
+  get(key: KeyInput<K>): Promise<V | undefined> {
+    if (this.#closing !== undefined) return Promise.reject(closedError())
+    this.#counters.gets++
+    return this.#reader.get(key as unknown as K)
+  }
+
+  /** {@link get}, blocking the thread where the disk is needed. */
+  getSync(key: KeyInput<K>): V | undefined {
+    this.#checkOpen()
+    this.#counters.gets++
+    return this.#reader.getSync(key as unknown as K)
+  }
+
+  /** The values under `keys`, in their order. */
+  async getMany(keys: readonly KeyInput<K>[]): Promise<(V | undefined)[]> {
+    this.#checkOpen()
+    const values = await this.#reader.getMany(keys as unknown as readonly K[])
+    this.#counters.gets += keys.length
+    return values
+  }
+
+  /** {@link getMany}, blocking the thread where the disk is needed. */
+  getManySync(keys: readonly KeyInput<K>[]): (V | undefined)[] {
+    this.#checkOpen()
+    const values = this.#reader.getManySync(keys as unknown as readonly K[])
+    this.#counters.gets += keys.length
+    return values
+  }
+
+  /** The entry under `key` with its sequence number, expiry and size. */
+  async getEntry(key: KeyInput<K>): Promise<Entry<K, V> | undefined> {
+    this.#checkOpen()
+    this.#counters.gets++
+    return this.#reader.getEntry(key as unknown as K)
+  }
+
+  /** Whether there is a value under `key`. */
+  async exists(key: KeyInput<K>): Promise<boolean> {
+    this.#checkOpen()
+    this.#counters.gets++
+    return this.#reader.exists(key as unknown as K)
+  }
+
+  /** {@link exists}, blocking the thread where the disk is needed. */
+  existsSync(key: KeyInput<K>): boolean {
+    this.#checkOpen()
+    this.#counters.gets++
+    return this.#reader.existsSync(key as unknown as K)
+  }
+
+  // Many keys
+
+  /** Applies a batch: all of its writes, or with an error none. They become visible together. */
+  async applyBatch(
+    batch: WriteBatch<KeyInput<K>, ValueInput<V>>,
+    options?: DurabilityOptions,
+  ): Promise<BatchResult> {
+    this.#checkOpen()
+    const durability = this.#durabilityOf(options)
+    const group = this.#engine.pipeline.join(durability)
+    this.#addBatch(group, batch)
+    await group.promiseFor(durability)
+    return { successful: batch.size, failed: 0 }
+  }
+
+  // Ranges
+
+  /** An iterator over `[key, value]` pairs of a range, in key order, as the store is now. */
+  entries(range: RangeOptions<K, V> & { readonly view?: View<K, V> } = {}): RangeIterator<[K, V], K, V> {
+    return this.#iterate('entry', range)
+  }
+
+  /** {@link entries}, keys only. */
+  keys(range: RangeOptions<K, V> & { readonly view?: View<K, V> } = {}): RangeIterator<K, K, V> {
+    return this.#iterate('key', range)
+  }
+
+  /** {@link entries}, values only. */
+  values(range: RangeOptions<K, V> & { readonly view?: View<K, V> } = {}): RangeIterator<V, K, V> {
+    return this.#iterate('value', range)
+  }
+
+  /** Pins the store as it is now. Close it: `using view = store.view()`. */
+  view(): View<K, V> {
+    this.#checkOpen()
+    return new View(this.#engine, this.#codec)
+  }
+
+  // Upkeep
+
+  /** Writes everything that is in memory to tables. */
+  async flush(): Promise<void> {
+    this.#checkOpen()
+    await this.#engine.flush()
+  }
+
+  /** Resolves when everything that was written before the call is on the device. */
+  async sync(): Promise<void> {
+    this.#checkOpen()
+    await this.#engine.pipeline.drained()
+    await this.#engine.keepAlive.during(this.#engine.sync())
+  }
+
+  /** Flushes, then compacts a range (all keys by default) down to the last level, so that deleted data gives its space back. */
+  async compact(range: KeyRange<K> = {}): Promise<void> {
+    this.#checkOpen()
+    const { lower, upper } = byteRangeOf(range, this.#codec.keys)
+    if (isEmptyRange({ lower, upper })) return
+    await this.#engine.flush()
+    await this.#engine.compact(lower, upper)
+  }
+
+  /** What the store knows of itself now. */
+  stats(): StoreStatistics {
+    this.#checkOpen()
+    return statisticsOf(this.#engine, this.#counters)
+  }
+
+  /** Calls `listener` on each event of that name. */
+  on<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents[E]) => void): this {
+    this.#engine.parts.events.on(event, listener)
+    return this
+  }
+
+  off<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents[E]) => void): this {
+    this.#engine.parts.events.off(event, listener)
+    return this
+  }
+
+  /** Whether the store can be used. */
+  get isOpen(): boolean {
+    return this.#closing === undefined
+  }
+
+  /**
+   * Waits for the writes that were made, brings what durability owes to the device, lets the lock go. Idempotent.
+   * Rejects when something of that failed; the store is closed all the same.
+   */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await this.#engine.close()
+    } finally {
+      await this.#ownExecutor?.close()
+      await this.#lock.release()
+    }
+  }
+
+  #addBatch(group: CommitGroup, batch: WriteBatch<KeyInput<K>, ValueInput<V>>): void {
+    const { operations } = group
+    const { length, count } = operations
+    let sets = 0
+    try {
+      for (const operation of batch) {
+        const key = this.#codec.key(operation.key as unknown as K)
+        if (operation.type === 'delete') {
+          operations.add(Kind.delete, key.bytes, undefined, undefined, key.length)
+        } else {
+          const value = this.#codec.value(operation.value as unknown as V)
+          operations.add(Kind.put, key.bytes, value, this.#expiryOf(operation.ttl), key.length)
+          sets++
+        }
+      }
+    } catch (error) {
+      operations.truncateTo(length, count)
+      throw error
+    }
+    this.#counters.sets += sets
+    this.#counters.deletes += batch.size - sets
+  }
+
+  #iterate<T>(
+    projection: 'entry' | 'key' | 'value',
+    range: RangeOptions<K, V> & { readonly view?: View<K, V> },
+  ): RangeIterator<T, K, V> {
+    this.#checkOpen()
+    const sequence = range.view?.sequence ?? this.#engine.lastSequence
+    return new RangeIterator(this.#engine, this.#codec, projection, range, sequence)
+  }
+
+  #durabilityOf(options: DurabilityOptions | undefined): Durability {
+    return options === undefined ? this.#durability : checkDurability(options.durability, this.#durability)
+  }
+
+  #expiryOf(ttl: number | undefined): number {
+    const ttlMs = ttl === undefined ? this.#defaultTtlMs : checkDuration('ttl', ttl, 0)
+    return ttlMs === 0 || ttlMs === NEVER ? NEVER : this.#engine.parts.clock.now() + ttlMs
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw closedError()
+  }
+}
+
+function closedError(): VarveError {
+  return new VarveError('CLOSED', 'The store is closed. Open it again.')
+}

@@ -1,0 +1,145 @@
+/** How user values become bytes and back. A decoded value never shares memory with the store. */
+import { Packr } from 'msgpackr'
+import { VarveError } from '../base/errors.js'
+import { decodeUtf8 } from './key-encoding.js'
+
+/** Your own value encoding. */
+export interface CustomValueEncoding<V> {
+  /** The bytes of a value. The array is read before the write resolves. */
+  encode(value: V): Uint8Array
+  /** The value of bytes that are your own copy. */
+  decode(bytes: Buffer): V
+}
+
+/** The names of the built-in value encodings. */
+export type ValueEncodingName = 'buffer' | 'utf8' | 'json' | 'msgpack'
+
+/** The values that an encoding gives. */
+export type ValueOf<E> = E extends { decode(bytes: Buffer): infer V }
+  ? V
+  : E extends 'utf8'
+    ? string
+    : E extends 'json' | 'msgpack'
+      ? unknown
+      : Buffer
+
+/** What a store whose values are `V` takes for a value. */
+export type ValueInput<V> = V extends Buffer ? Uint8Array | string : V
+
+export interface ValueEncoding<V> {
+  /** The bytes of `value`; throws `INVALID_VALUE` for what the encoding cannot hold. */
+  encode(value: V): Uint8Array
+  decode(bytes: Uint8Array, start: number, end: number): V
+}
+
+function invalidValue(message: string, cause?: unknown): VarveError {
+  return new VarveError('INVALID_VALUE', message, cause === undefined ? {} : { cause })
+}
+
+/** A private copy as a `Buffer`. Short ones come from Node's pool. */
+export function copyToBuffer(bytes: Uint8Array, start: number, end: number): Buffer {
+  const length = end - start
+  const copy = Buffer.allocUnsafe(length)
+  if (length <= 128) for (let i = 0; i < length; i++) copy[i] = bytes[start + i]
+  else copy.set(bytes.subarray(start, end))
+  return copy
+}
+
+const buffer: ValueEncoding<Uint8Array | string> = {
+  encode(value) {
+    if (value instanceof Uint8Array) return value
+    if (typeof value === 'string') return Buffer.from(value, 'utf8')
+    throw invalidValue("With valueEncoding 'buffer' a value must be a Uint8Array or a string.")
+  },
+  decode: copyToBuffer,
+}
+
+const utf8: ValueEncoding<string> = {
+  encode(value) {
+    if (typeof value !== 'string') throw invalidValue("With valueEncoding 'utf8' a value must be a string.")
+    if (!value.isWellFormed()) {
+      throw invalidValue('The value has a lone surrogate, which UTF-8 cannot hold. Use toWellFormed().')
+    }
+    return Buffer.from(value, 'utf8')
+  },
+  decode: decodeUtf8,
+}
+
+const json: ValueEncoding<unknown> = {
+  encode(value) {
+    let text: string | undefined
+    try {
+      text = JSON.stringify(value)
+    } catch (error) {
+      throw invalidValue(
+        `The value cannot be written as JSON: ${error instanceof Error ? error.message : error}`,
+        error,
+      )
+    }
+    if (text === undefined) throw invalidValue('undefined, functions and symbols cannot be written as JSON.')
+    return Buffer.from(text, 'utf8')
+  },
+  decode(bytes, start, end) {
+    try {
+      return JSON.parse(decodeUtf8(bytes, start, end))
+    } catch (error) {
+      throw invalidValue('The stored value is not JSON; was it written with another valueEncoding?', error)
+    }
+  },
+}
+
+// Records would tie a value to shared structure definitions; without them every value stands alone.
+const packr = new Packr({ useRecords: false, variableMapSize: true })
+
+const msgpack: ValueEncoding<unknown> = {
+  encode(value) {
+    if (value === undefined) throw invalidValue('undefined is no value; delete the key instead.')
+    try {
+      return packr.pack(value)
+    } catch (error) {
+      throw invalidValue(
+        `The value cannot be written as MessagePack: ${error instanceof Error ? error.message : error}`,
+        error,
+      )
+    }
+  },
+  decode(bytes, start, end) {
+    try {
+      // A copy: byte strings inside the value would otherwise be views of the store's memory.
+      return packr.unpack(copyToBuffer(bytes, start, end))
+    } catch (error) {
+      throw invalidValue(
+        'The stored value is not MessagePack; was it written with another valueEncoding?',
+        error,
+      )
+    }
+  },
+}
+
+function custom<V>(encoding: CustomValueEncoding<V>): ValueEncoding<V> {
+  return {
+    encode(value) {
+      const bytes = encoding.encode(value)
+      if (!(bytes instanceof Uint8Array))
+        throw invalidValue('encode() of the valueEncoding must return a Uint8Array.')
+      return bytes
+    },
+    decode: (bytes, start, end) => encoding.decode(copyToBuffer(bytes, start, end)),
+  }
+}
+
+const ENCODINGS = { buffer, utf8, json, msgpack } as const
+
+/** The encoding of a name or of your own functions; throws `INVALID_ARGUMENT` for anything else. */
+export function valueEncodingOf<V>(encoding: ValueEncodingName | CustomValueEncoding<V>): ValueEncoding<V> {
+  if (typeof encoding === 'string' && Object.hasOwn(ENCODINGS, encoding)) {
+    return ENCODINGS[encoding] as unknown as ValueEncoding<V>
+  }
+  if (typeof encoding === 'object' && encoding !== null && 'encode' in encoding && 'decode' in encoding) {
+    return custom(encoding)
+  }
+  throw new VarveError(
+    'INVALID_ARGUMENT',
+    "valueEncoding must be 'buffer', 'utf8', 'json', 'msgpack' or an object with encode and decode.",
+  )
+}
