@@ -1,6 +1,7 @@
 /** `open`: checks the options, puts the parts together. */
 import { randomBytes } from 'node:crypto'
 import * as nodePath from 'node:path'
+import { present } from '../base/assert.js'
 import { VarveError } from '../base/errors.js'
 import { WORKER_MODULE } from '../compaction/jobs.js'
 import { type Executor, InlineExecutor } from '../env/executor.js'
@@ -47,20 +48,22 @@ export async function open<K, V>(path: string, options: StoreOptions = {}): Prom
   const ownExecutor =
     options.executor === undefined ? executorFor(fileSystem instanceof NodeFileSystem) : undefined
   const directory = nodePath.resolve(path)
+  const clock = options.clock ?? new SystemClock()
   const { random } = options
   try {
-    const opened = await openEngine(
+    const opening = openEngine(
       directory,
       settings,
       { keyEncoding: keys.name },
       {
         fileSystem,
-        clock: options.clock ?? new SystemClock(),
-        executor: options.executor ?? (ownExecutor as Executor),
+        clock,
+        executor: options.executor ?? present(ownExecutor, 'a store that was given no executor has its own'),
         newDatabaseId: () =>
           random === undefined ? randomBytes(16) : Uint8Array.from({ length: 16 }, () => random() * 256),
       },
     )
+    const opened = await new KeepAlive(clock).during(opening)
     return new Store(directory, opened, new Codec(keys, values, settings), ownExecutor)
   } catch (error) {
     await ownExecutor?.close()
