@@ -2,7 +2,8 @@
 
 /** Throws when an invariant does not hold; `invariant` names it. */
 export function assert(condition: boolean, invariant: string): asserts condition {
-  if (!condition) throw new Error(`Varve invariant violated: ${invariant}. This is a bug in Varve; please report it.`)
+  if (!condition)
+    throw new Error(`Varve invariant violated: ${invariant}. This is a bug in Varve; please report it.`)
 }
 
 /** The value, which must be there; `invariant` says why it is. */

@@ -35,7 +35,13 @@ export function compareKeys(a: Uint8Array, b: Uint8Array): number {
  * Copies `source[start, end)` to `target` at `at`. Short runs are copied by a loop: creating a view for
  * `TypedArray.set` costs about as much as moving a hundred bytes.
  */
-export function copyBytes(source: Uint8Array, start: number, end: number, target: Uint8Array, at: number): void {
+export function copyBytes(
+  source: Uint8Array,
+  start: number,
+  end: number,
+  target: Uint8Array,
+  at: number,
+): void {
   if (end - start <= 64) {
     for (let i = start; i < end; i++) target[at++] = source[i]
   } else {

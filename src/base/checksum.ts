@@ -30,7 +30,10 @@ export const crc32: (bytes: Uint8Array, initial?: number) => number = native ?? 
 export function fileSalt(identity: Uint8Array, fileNumber: number): number {
   const low = fileNumber >>> 0
   const high = Math.floor(fileNumber / 0x1_0000_0000) >>> 0
-  return crc32(Uint8Array.of(low, low >>> 8, low >>> 16, low >>> 24, high, high >>> 8, high >>> 16, high >>> 24), crc32(identity))
+  return crc32(
+    Uint8Array.of(low, low >>> 8, low >>> 16, low >>> 24, high, high >>> 8, high >>> 16, high >>> 24),
+    crc32(identity),
+  )
 }
 
 /** The salt of one place in a file: distinct for every offset below 2^32, and mixed above it. */

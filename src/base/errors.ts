@@ -83,10 +83,14 @@ export function ioError(error: unknown, doing: string, path: string): VarveError
   if (error instanceof VarveError) return error
   const errno = errnoOf(error)
   if (errno === 'ENOSPC' || errno === 'EDQUOT' || errno === 'EFBIG') {
-    return new VarveError('NO_SPACE', `No space left while ${doing} ${path}. Free some space; work resumes by itself.`, {
-      cause: error,
-      path,
-    })
+    return new VarveError(
+      'NO_SPACE',
+      `No space left while ${doing} ${path}. Free some space; work resumes by itself.`,
+      {
+        cause: error,
+        path,
+      },
+    )
   }
   const reason = errno ?? (error instanceof Error ? error.message : String(error))
   return new VarveError('IO_ERROR', `The file system failed with ${reason} while ${doing} ${path}.`, {
