@@ -9,6 +9,7 @@ import { VarveError } from '../base/errors.js'
 import type { Executor } from '../env/executor.js'
 import type { Codec } from './codec.js'
 import type { CommitGroup } from './commit-pipeline.js'
+import { countEntries } from './count.js'
 import type { Engine } from './engine.js'
 import type { StoreEvents } from './events.js'
 import type { KeyInput } from './key-encoding.js'
@@ -186,6 +187,12 @@ export class Store<K = string, V = Buffer> {
   /** {@link entries}, values only. */
   values(range: RangeOptions<K, V> & { readonly view?: View<K, V> } = {}): RangeIterator<V, K, V> {
     return this.#iterate('value', range)
+  }
+
+  /** The exact number of entries in a range; all of them by default. Takes time with the size of the range. */
+  async count(range: KeyRange<K> = {}): Promise<number> {
+    this.#checkOpen()
+    return countEntries(this.#engine, byteRangeOf(range, this.#codec.keys), this.#engine.lastSequence)
   }
 
   /** Pins the store as it is now. Close it: `using view = store.view()`. */

@@ -1,7 +1,9 @@
 /** A read view: the store as it was at one moment, held in memory. */
 import { VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
+import { countEntries } from './count.js'
 import type { Engine } from './engine.js'
+import { byteRangeOf, type KeyRange } from './range.js'
 import { RangeIterator, type RangeOptions } from './range-iterator.js'
 import { type Entry, Reader } from './reader.js'
 
@@ -66,6 +68,12 @@ export class View<K, V> {
   values(range: RangeOptions<K, V> = {}): RangeIterator<V, K, V> {
     this.#open()
     return new RangeIterator(this.#engine, this.#codec, 'value', range, this.sequence)
+  }
+
+  /** The exact number of entries in a range; all of them by default. */
+  async count(range: KeyRange<K> = {}): Promise<number> {
+    this.#open()
+    return countEntries(this.#engine, byteRangeOf(range, this.#codec.keys), this.sequence)
   }
 
   /** Lets the moment go. Iterators made from the view go on. Idempotent. */

@@ -1,0 +1,40 @@
+/** Exact counts: a scan that decodes nothing. */
+import { whenResident } from '../iterator/not-resident.js'
+import { VisibleCursor } from '../iterator/visible-cursor.js'
+import { BlockFetcher } from '../sstable/block-fetcher.js'
+import type { Engine } from './engine.js'
+import type { ByteRange } from './range.js'
+import { cursorOver, RangeScan } from './range-scan.js'
+
+/** Entries counted between two looks at the event loop. */
+const STEP_ENTRIES = 4096
+
+/** What an entry costs of a turn's budget. */
+const ENTRY_COST = 64
+
+/** The number of entries that a reader at `sequence` sees in `range`. Leaves the block cache as it is. */
+export async function countEntries(engine: Engine, range: ByteRange, sequence: number): Promise<number> {
+  const { tableCache, clock } = engine.parts
+  const state = engine.readState.pin()
+  try {
+    const fetcher = new BlockFetcher(tableCache, { blocking: false, fillCache: false })
+    const scan = new RangeScan(
+      new VisibleCursor(cursorOver(state, fetcher), sequence, clock.now()),
+      range,
+      false,
+    )
+    let count = 0
+    let stepEnd = 0
+    const take = (): boolean => ++count < stepEnd
+    let mayHaveMore = true
+    while (mayHaveMore) {
+      stepEnd = count + STEP_ENTRIES
+      mayHaveMore = await whenResident(() => scan.fill(take))
+      fetcher.settle()
+      await engine.turn.spend(STEP_ENTRIES * ENTRY_COST)
+    }
+    return count
+  } finally {
+    state.unpin()
+  }
+}
