@@ -196,13 +196,10 @@ function sink(
 ): CompactionPlan {
   const { version, targets, state } = context
   const outputLevel = outputBelow(version, targets, level)
-  let upper = seed
-  let range = hullOf(seed)
-  const lower = version.tablesOverlapping(outputLevel, range.smallest, range.largest)
-  if (level > 0 && lower.length > 0) {
-    upper = widened(context, level, outputLevel, seed, lower)
-    range = hullOf([...upper, ...lower])
-  }
+  const seedRange = hullOf(seed)
+  const lower = version.tablesOverlapping(outputLevel, seedRange.smallest, seedRange.largest)
+  const upper = level > 0 && lower.length > 0 ? widened(context, level, outputLevel, seed, lower) : seed
+  const range = hullOf([...upper, ...lower])
   const grandparents =
     outputLevel === LAST_LEVEL
       ? []
@@ -336,6 +333,7 @@ function bytesBelow(context: Context, level: number, table: TableMetadata): numb
 /** Whether nothing is gained by reading the table on its way down. */
 function isClean(table: TableMetadata, state: PickerState, reason: CompactionReason): boolean {
   if (reason === 'tombstones' || reason === 'expired') return false
+  if (reason === 'manual') return table.tombstoneCount === 0 && table.earliestExpiry > state.now
   return (
     table.latestExpiry > state.now && table.tombstoneCount <= state.settings.tombstoneRatio * table.entryCount
   )
