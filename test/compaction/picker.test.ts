@@ -99,6 +99,16 @@ describe('the picker', () => {
     ).toBeUndefined()
   })
 
+  test('holds on to the whole range of the tables below, not only to that of level 0', () => {
+    const below = table(90, 15, 100)
+    const first = pickCompaction(versionOf({ 0: range(4, 1, { largest: key(60) }), 6: [below] }), state())
+    expect(first?.largest).toEqual(key(100))
+    const later = [table(11, 80, 85), table(12, 80, 85), table(13, 80, 85), table(14, 80, 85)]
+    const running = first === undefined ? [] : [first]
+    const version = versionOf({ 0: [...(first?.inputs[0] ?? []), ...later], 6: [below] })
+    expect(pickCompaction(version, state({ running }))).toBeUndefined()
+  })
+
   test('moves a table that meets nothing below', () => {
     const version = versionOf({ 5: range(3, 1), 6: range(20, 100) })
     const plan = pickCompaction(version, state())
@@ -302,6 +312,13 @@ describe('whatever is picked', () => {
       }),
       { numRuns: 200, endOnFailure: true },
     )
+  })
+
+  test('by hand reads a table with any tombstone rather than moving it', () => {
+    const manual = { upToSequence: 10_000, beforeNumber: 1, force: false }
+    const some = versionOf({ 5: [table(1, 10, 20, { tombstoneCount: 1 })] })
+    expect(pickManual(some, state(), manual)).toMatchObject({ kind: 'merge', outputLevel: 6 })
+    expect(pickManual(versionOf({ 5: [table(1, 10, 20)] }), state(), manual)).toMatchObject({ kind: 'move' })
   })
 
   test('by hand waits for a compaction that is in the way', () => {
