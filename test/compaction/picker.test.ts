@@ -276,7 +276,7 @@ describe('whatever is picked', () => {
         for (const { score } of scores.levels) expect(score).toBeLessThan(1)
         for (let level = 1; level < scores.baseLevel; level++) expect(model.version.levels[level]).toEqual([])
       }),
-      { numRuns: 300, endOnFailure: true },
+      { numRuns: 200, endOnFailure: true },
     )
   })
 
@@ -310,7 +310,7 @@ describe('whatever is picked', () => {
         for (const one of model.version.tablesOverlapping(6, manual.start, manual.end))
           expect(one.tombstoneCount).toBe(0)
       }),
-      { numRuns: 200, endOnFailure: true },
+      { numRuns: 120, endOnFailure: true },
     )
   })
 

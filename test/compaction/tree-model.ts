@@ -4,7 +4,7 @@ import type { CompactionPlan, PickerState } from '../../src/compaction/compactio
 import { advancePointers } from '../../src/compaction/picker.js'
 import type { TableMetadata } from '../../src/version/table-metadata.js'
 import { Version } from '../../src/version/version.js'
-import { key, keyNumber } from '../version/tables.js'
+import { key } from '../version/tables.js'
 
 export interface Entry {
   readonly key: number
@@ -165,9 +165,4 @@ export class TreeModel {
       createdAt: this.now,
     }
   }
-}
-
-/** The number of keys in the range of a plan, both ends included. */
-export function spanOf(plan: CompactionPlan): number {
-  return keyNumber(plan.largest) - keyNumber(plan.smallest) + 1
 }

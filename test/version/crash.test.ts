@@ -135,7 +135,7 @@ describe('after a power loss', () => {
       fc.asyncProperty(steps, fc.nat(), async (history, seed) => {
         for (const crash of await crashesOf(history, seed, () => true)) await check(crash)
       }),
-      { numRuns: 4 },
+      { numRuns: 3 },
     )
   }, 30_000)
 
@@ -164,7 +164,7 @@ describe('after a power loss', () => {
           for (const second of seconds) await check(second)
         }
       }),
-      { numRuns: 4 },
+      { numRuns: 2 },
     )
   }, 30_000)
 })

@@ -5,10 +5,6 @@ export function key(n: number): Uint8Array {
   return Uint8Array.of(n >>> 24, n >>> 16, n >>> 8, n)
 }
 
-export function keyNumber(bytes: Uint8Array): number {
-  return ((bytes[0] << 24) | (bytes[1] << 16) | (bytes[2] << 8) | bytes[3]) >>> 0
-}
-
 export function table(
   number: number,
   smallest: number,
