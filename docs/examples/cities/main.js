@@ -192,7 +192,7 @@ async function crash() {
   const verdict = missing === 0 ? green('✔ none is missing') : red(`✘ ${number(missing)} are missing`)
   const extra = count - (acknowledged - missing)
   const onItsWay =
-    extra > 0 ? dim(` (and ${number(extra)} more: written, but killed before it could say so)`) : ''
+    extra > 0 ? dim(` (and ${number(extra)} more: written, but not yet heard of)`) : ''
   say(
     `checked     ${number(acknowledged)} acknowledged, ${number(acknowledged - missing)} found  ${bold(verdict)}${onItsWay}`,
   )
@@ -226,7 +226,7 @@ layers(store)
 chapter('Rates', 'on this machine, just now')
 table(rates)
 await store.close()
-say()
+console.log()
 say(
   dim(
     `${((performance.now() - startedAt) / 1000).toFixed(1)} s in all. The temporary directory is gone; the code is in docs/examples/cities.`,
