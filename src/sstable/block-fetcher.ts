@@ -24,7 +24,8 @@ export interface BlockFetcherSettings {
 export class BlockFetcher {
   readonly #tables: TableCache
   readonly #cache: BlockCache<Block>
-  readonly #blocking: boolean
+  /** Whether it may block the thread; may be changed between steps. */
+  blocking: boolean
   readonly #fillCache: boolean
   /** By cache key. */
   readonly #arrivedBlocks = new Map<number, Block>()
@@ -33,7 +34,7 @@ export class BlockFetcher {
   constructor(tables: TableCache, settings: BlockFetcherSettings) {
     this.#tables = tables
     this.#cache = tables.blockCache
-    this.#blocking = settings.blocking
+    this.blocking = settings.blocking
     this.#fillCache = settings.fillCache ?? true
   }
 
@@ -41,7 +42,7 @@ export class BlockFetcher {
   table(number: number, sizeBytes: number): TableReader {
     const resident = this.#tables.resident(number)
     if (resident !== undefined) return resident
-    if (this.#blocking) return this.#tables.openSync(number, sizeBytes)
+    if (this.blocking) return this.#tables.openSync(number, sizeBytes)
     const arrived = this.#arrivedTables.get(number)
     if (arrived !== undefined) return arrived
     throw new NotResident(async () => {
@@ -69,28 +70,43 @@ export class BlockFetcher {
   #missing(table: TableReader, offset: number, size: number, readAhead: ReadAhead | undefined): Block {
     const taken = readAhead?.taken(offset, size)
     if (taken !== undefined) return this.#keep(table, offset, table.decodeBlock(taken, offset, false))
-    if (readAhead?.plan(offset, size, table.dataEnd)) return this.#missingRun(table, offset, size, readAhead)
-    if (this.#blocking) return this.#keep(table, offset, table.readBlockSync(offset, size))
-    throw new NotResident(async () => {
-      const block = await table.readBlock(offset, size)
-      this.#arrivedBlocks.set(table.firstCacheKey + offset, this.#keep(table, offset, block))
+    const ahead = readAhead?.plan(offset, size, table.dataEnd) ? readAhead : undefined
+    if (!this.blocking) throw this.#notResident(table, offset, size, ahead)
+    if (ahead === undefined) return this.#keep(table, offset, table.readBlockSync(offset, size))
+    const run = table.readSync(ahead.start, ahead.length)
+    return this.#takeFrom(run, ahead.start, ahead, table, offset, size)
+  }
+
+  #notResident(table: TableReader, offset: number, size: number, ahead: ReadAhead | undefined): NotResident {
+    const arrive = (block: Block) => this.#arrivedBlocks.set(table.firstCacheKey + offset, block)
+    if (ahead === undefined) {
+      return new NotResident(async () => {
+        arrive(this.#keep(table, offset, await table.readBlock(offset, size)))
+      })
+    }
+    const { start, length } = ahead
+    return new NotResident(async () => {
+      // The block itself must arrive here, because the step may run again with another cursor, which has no run.
+      arrive(this.#takeFrom(await table.read(start, length), start, ahead, table, offset, size))
     })
   }
 
-  /** Reads the run that `readAhead` has planned around the block. */
-  #missingRun(table: TableReader, offset: number, size: number, readAhead: ReadAhead): Block {
-    const { start, length } = readAhead
-    if (!this.#blocking) {
-      throw new NotResident(async () => readAhead.hold(start, await table.read(start, length)))
-    }
-    const run = table.readSync(start, length)
-    readAhead.hold(start, run)
-    const block = table.decodeBlock(run.subarray(offset - start, offset - start + size), offset, false)
-    return this.#keep(table, offset, block)
+  /** Leaves a run to the cursor that reads ahead; returns the wanted block from it. */
+  #takeFrom(
+    run: Uint8Array,
+    start: number,
+    ahead: ReadAhead,
+    table: TableReader,
+    offset: number,
+    size: number,
+  ): Block {
+    ahead.hold(start, run)
+    const bytes = run.subarray(offset - start, offset - start + size)
+    return this.#keep(table, offset, table.decodeBlock(bytes, offset, false))
   }
 
   #keep(table: TableReader, offset: number, block: Block): Block {
-    if (this.#fillCache) this.#cache.set(table.firstCacheKey + offset, block, block.bytes.length)
+    if (this.#fillCache) this.#cache.set(table.firstCacheKey + offset, block, block.memoryBytes)
     return block
   }
 }

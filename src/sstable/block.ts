@@ -18,6 +18,7 @@
 import { compareBytes, readU32, readU64, VarintReader } from '../base/bytes.js'
 import { EXPIRY_LENGTH, Kind, MAX_KIND, MAX_SEQUENCE } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
+import { sharedPrefix } from './separator.js'
 
 /** The bytes of the trailer. */
 export const BLOCK_TRAILER_LENGTH = 13
@@ -27,6 +28,23 @@ export const FLAG_WIDE_OFFSETS = 1
 export const FLAG_SEQUENCE_WIDTH_SHIFT = 1
 /** The largest payload with u16 offsets. */
 export const MAX_NARROW_PAYLOAD = 0xffff
+
+/** Up to this many heads V8 keeps in its own heap, which is much cheaper to allocate. */
+const MOST_HEADS = 16
+/** A block of more entries than this is an index or a large block: a head for each costs little there. */
+const MOST_SAMPLED_ENTRIES = 128
+
+/** The first 4 bytes of `bytes[start, end)` as a big-endian number, zeros where there are none. */
+function headOf(bytes: Uint8Array, start: number, end: number): number {
+  if (start + 4 <= end) {
+    return (
+      ((bytes[start] << 24) | (bytes[start + 1] << 16) | (bytes[start + 2] << 8) | bytes[start + 3]) >>> 0
+    )
+  }
+  let head = 0
+  for (let i = 0; i < 4; i++) head = (head << 8) | (start + i < end ? bytes[start + i] : 0)
+  return head >>> 0
+}
 
 function damaged(what: string): VarveError {
   return new VarveError('CORRUPTION', `A block's ${what}.`)
@@ -41,6 +59,15 @@ export class Block {
   readonly #baseSequence: number
   readonly #offsets: number
   readonly #wide: boolean
+  /**
+   * For the search, taken at the first one: of every `#stride`-th key the 4 bytes behind the prefix that all keys
+   * share, as a big-endian number. They stand together in a cache line or a few, where the keys are spread over the
+   * block; and most keys need not be compared at all.
+   */
+  #heads: Uint32Array | undefined
+  #stride = 1
+  #prefixLength = 0
+  #firstKey = 0
 
   /** Takes over `bytes`, which must not change from now on; throws `CORRUPTION` when they are not a block. */
   constructor(bytes: Uint8Array) {
@@ -62,6 +89,11 @@ export class Block {
     this.#sequences = sequences
     this.#checkEntries()
     this.#checkSequences()
+  }
+
+  /** What it holds in memory. */
+  get memoryBytes(): number {
+    return this.bytes.length + 4 * (this.count > MOST_SAMPLED_ENTRIES ? this.count : MOST_HEADS)
   }
 
   /** Where entry `index` begins. */
@@ -121,28 +153,85 @@ export class Block {
 
   /** The first entry at or behind (user key, sequence) in the order of entries; `count` when there is none. */
   search(key: Uint8Array, keyStart: number, keyEnd: number, sequence: number): number {
-    const bytes = this.bytes
+    if (this.count === 0) return 0
+    const heads = this.#heads ?? this.#takeHeads()
+    const prefixLength = this.#prefixLength
+    const compared = Math.min(prefixLength, keyEnd - keyStart)
+    const at = this.#firstKey
+    const order = compareBytes(this.bytes, at, at + prefixLength, key, keyStart, keyStart + compared)
+    if (order !== 0) return order > 0 ? 0 : this.count
+    const wanted = headOf(key, keyStart + prefixLength, keyEnd)
+    const stride = this.#stride
     let low = 0
-    let high = this.count
+    let high = heads.length
     while (low < high) {
       const middle = (low + high) >>> 1
-      let at = this.offsetAt(middle)
-      let length = bytes[at++]
-      if (length > 0x7f) {
-        length &= 0x7f
-        let byte: number
-        let shift = 7
-        do {
-          byte = bytes[at++]
-          length |= (byte & 0x7f) << shift
-          shift += 7
-        } while (byte > 0x7f)
-      }
-      const order = compareBytes(bytes, at, at + length, key, keyStart, keyEnd)
-      if (order < 0 || (order === 0 && this.sequenceAt(middle) > sequence)) low = middle + 1
+      const head = heads[middle]
+      const before =
+        head === wanted ? this.#isBefore(middle * stride, key, keyStart, keyEnd, sequence) : head < wanted
+      if (before) low = middle + 1
+      else high = middle
+    }
+    if (stride === 1) return low
+    // The entry is at or in front of the head that was found, and behind the head in front of that.
+    high = Math.min(this.count, low * stride)
+    low = Math.max(0, (low - 1) * stride + 1)
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#isBefore(middle, key, keyStart, keyEnd, sequence)) low = middle + 1
       else high = middle
     }
     return low
+  }
+
+  /** Whether entry `index` is in front of (user key, sequence). */
+  #isBefore(index: number, key: Uint8Array, keyStart: number, keyEnd: number, sequence: number): boolean {
+    const bytes = this.bytes
+    let at = this.offsetAt(index)
+    let length = bytes[at++]
+    if (length > 0x7f) {
+      length &= 0x7f
+      let byte: number
+      let shift = 7
+      do {
+        byte = bytes[at++]
+        length |= (byte & 0x7f) << shift
+        shift += 7
+      } while (byte > 0x7f)
+    }
+    const order = compareBytes(bytes, at, at + length, key, keyStart, keyEnd)
+    return order < 0 || (order === 0 && this.sequenceAt(index) > sequence)
+  }
+
+  /** Takes the heads of the keys: see `#heads`. */
+  #takeHeads(): Uint32Array {
+    const last = this.count - 1
+    const first = this.#keyStartAt(0)
+    const firstEnd = first + this.#keyLengthAt(0)
+    const lastStart = this.#keyStartAt(last)
+    const lastEnd = lastStart + this.#keyLengthAt(last)
+    const prefixLength = sharedPrefix(this.bytes, first, firstEnd, this.bytes, lastStart, lastEnd)
+    const stride = this.count > MOST_SAMPLED_ENTRIES ? 1 : Math.ceil(this.count / MOST_HEADS)
+    const heads = new Uint32Array(Math.ceil(this.count / stride))
+    for (let i = 0; i < heads.length; i++) {
+      const start = this.#keyStartAt(i * stride)
+      heads[i] = headOf(this.bytes, start + prefixLength, start + this.#keyLengthAt(i * stride))
+    }
+    this.#prefixLength = prefixLength
+    this.#firstKey = first
+    this.#stride = stride
+    this.#heads = heads
+    return heads
+  }
+
+  #keyLengthAt(index: number): number {
+    return new VarintReader(this.bytes, this.offsetAt(index)).read()
+  }
+
+  #keyStartAt(index: number): number {
+    let at = this.offsetAt(index)
+    while (this.bytes[at++] > 0x7f);
+    return at
   }
 
   /** Entries must fill `[0, sequences)` without a gap, in the order of their offsets. */

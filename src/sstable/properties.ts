@@ -2,10 +2,10 @@
  * What a table tells about itself: the properties block, a MessagePack map (docs/format/sstable.md).
  * Names and meanings on disk: never change; a reader ignores names that it does not know.
  */
-import { Packr, Unpackr } from 'msgpackr'
 import { copyOf } from '../base/bytes.js'
 import { MAX_SEQUENCE } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
+import { packMessage, unpackMessage } from '../base/message-pack.js'
 import type { Compression } from './compression.js'
 
 /** The properties of a table. */
@@ -36,15 +36,8 @@ export interface TableProperties {
   readonly filterBitsPerKey: number
 }
 
-const packr = new Packr({ useRecords: false })
-const unpackr = new Unpackr({ useRecords: false, int64AsType: 'number' })
-
 export function encodeProperties(properties: TableProperties): Uint8Array {
-  return packr.pack({
-    ...properties,
-    smallestKey: Buffer.from(properties.smallestKey),
-    largestKey: Buffer.from(properties.largestKey),
-  })
+  return packMessage(properties)
 }
 
 /** Throws `CORRUPTION` when a field is missing or impossible. */
@@ -72,12 +65,7 @@ export function decodeProperties(bytes: Uint8Array): TableProperties {
 type Fields = ReadonlyMap<string, unknown>
 
 function unpackFields(bytes: Uint8Array): Fields {
-  let unpacked: unknown
-  try {
-    unpacked = unpackr.unpack(bytes)
-  } catch (error) {
-    throw new VarveError('CORRUPTION', 'The properties are not MessagePack.', { cause: error })
-  }
+  const unpacked = unpackMessage(bytes)
   if (typeof unpacked !== 'object' || unpacked === null) throw damaged('map')
   return new Map(Object.entries(unpacked))
 }

@@ -1,7 +1,7 @@
 /** Short keys for the index: it only has to tell blocks apart. */
 
 /** How many bytes `a[aStart, aEnd)` and `b[bStart, bEnd)` share at their beginning. */
-function sharedPrefix(
+export function sharedPrefix(
   a: Uint8Array,
   aStart: number,
   aEnd: number,

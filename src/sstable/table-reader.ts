@@ -85,11 +85,7 @@ export class TableReader {
   get memoryBytes(): number {
     const { smallestKey, largestKey } = this.properties
     return (
-      this.index.bytes.length +
-      (this.filter?.memoryBytes ?? 0) +
-      smallestKey.length +
-      largestKey.length +
-      1024
+      this.index.memoryBytes + (this.filter?.memoryBytes ?? 0) + smallestKey.length + largestKey.length + 1024
     )
   }
 
