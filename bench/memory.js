@@ -64,7 +64,10 @@ async function watchChild(task, { group, onMessage } = {}) {
   const status = await new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)))
   clearInterval(timer)
   if (failure || status !== 0)
-    throw new Error(failure || `The process ended with ${status}: over the cgroup's limit?`)
+    throw new Error(
+      failure ||
+        `The process ended with ${status}${status === 'SIGKILL' ? ": over the cgroup's limit?" : ''}`,
+    )
   return peak
 }
 
