@@ -60,7 +60,7 @@ export interface EngineParts {
 }
 
 /** Frozen memtables that wait for their flush at most. */
-const MAX_FROZEN_MEMTABLES = 2
+const MAX_FROZEN_MEMTABLES = 3
 
 /** A slowed write waits once it owes this much; shorter timers cost more than they hold back. */
 const MIN_DELAY_MS = 1
