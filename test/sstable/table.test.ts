@@ -47,7 +47,7 @@ function openOne(entries: readonly Entry[], settings: Partial<TableBuilderSettin
   const summary = buildTable(fileSystem, entries, settings)
   const tables = openTables(fileSystem, { cacheSize })
   const fetcher = blockingFetcher(tables)
-  const reader = fetcher.table(summary.tableNumber ?? 1, summary.sizeBytes)
+  const reader = fetcher.table(1, summary.sizeBytes)
   return { fileSystem, summary, tables, fetcher, reader }
 }
 

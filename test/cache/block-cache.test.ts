@@ -1,0 +1,36 @@
+import { describe, expect, it } from 'vitest'
+import { BlockCache, ENTRY_OVERHEAD_BYTES } from '../../src/cache/block-cache.js'
+
+describe('the block cache', () => {
+  it('stays within its bytes and drops what was used least recently', () => {
+    const charge = 1000 + ENTRY_OVERHEAD_BYTES
+    const cache = new BlockCache<{ name: string }>(3 * charge)
+    for (const [key, name] of ['a', 'b', 'c'].entries()) cache.set(key, { name }, 1000)
+    expect(cache.get(0)?.name).toBe('a')
+    cache.set(3, { name: 'd' }, 1000)
+    expect(cache.get(1)).toBeUndefined()
+    expect([0, 2, 3].map((key) => cache.get(key)?.name)).toEqual(['a', 'c', 'd'])
+    expect(cache.sizeBytes).toBe(3 * charge)
+    expect([cache.hits, cache.misses, cache.count]).toEqual([4, 1, 3])
+    cache.clear()
+    expect([cache.count, cache.sizeBytes]).toEqual([0, 0])
+  })
+
+  it('holds nothing that is larger than itself, and nothing at all with a capacity of 0', () => {
+    for (const capacity of [0, 500]) {
+      const cache = new BlockCache<{ name: string }>(capacity)
+      cache.set(1, { name: 'a' }, 1000)
+      expect(cache.get(1)).toBeUndefined()
+      expect([cache.count, cache.sizeBytes, cache.misses]).toEqual([0, 0, 1])
+    }
+  })
+
+  it('never hands out a key twice', () => {
+    const cache = new BlockCache<object>(1000)
+    expect([cache.reserveKeys(10), cache.reserveKeys(2 ** 40), cache.reserveKeys(1)]).toEqual([
+      0,
+      10,
+      10 + 2 ** 40,
+    ])
+  })
+})
