@@ -92,9 +92,9 @@ export function ioError(error: unknown, doing: string, path: string): VarveError
       },
     )
   }
-  const reason = errno ?? (error instanceof Error ? error.message : String(error))
-  return new VarveError('IO_ERROR', `The file system failed with ${reason} while ${doing} ${path}.`, {
-    cause: error,
-    path,
-  })
+  const what =
+    errno === undefined
+      ? `Something unforeseen happened while ${doing} ${path}: ${error instanceof Error ? error.message : error}`
+      : `The file system failed with ${errno} while ${doing} ${path}.`
+  return new VarveError('IO_ERROR', what, { cause: error, path })
 }

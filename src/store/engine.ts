@@ -11,7 +11,6 @@
  * - After `fail` no write is accepted; reads go on.
  */
 import { assert, present } from '../base/assert.js'
-import { copyBytes } from '../base/bytes.js'
 import { MAX_SEQUENCE } from '../base/entry.js'
 import { ioError, VarveError } from '../base/errors.js'
 import type { BlockCache } from '../cache/block-cache.js'
@@ -19,17 +18,18 @@ import type { PickerSettings } from '../compaction/compaction-plan.js'
 import type { Jobs } from '../compaction/jobs.js'
 import { compactionScores } from '../compaction/level-targets.js'
 import type { TableSettings } from '../compaction/table-writer.js'
-import type { Clock, Timer } from '../env/clock.js'
+import type { Clock } from '../env/clock.js'
 import type { Executor } from '../env/executor.js'
 import type { ArenaPool } from '../memtable/arena.js'
 import { Memtable } from '../memtable/memtable.js'
 import type { Block } from '../sstable/block.js'
 import type { TableCache } from '../sstable/table-cache.js'
 import type { VersionSet } from '../version/version-set.js'
-import { GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
+import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
 import { OperationReader } from '../wal/operation.js'
 import type { Wal } from '../wal/wal.js'
 import { Background, type BackgroundHost } from './background.js'
+import { CommitLog } from './commit-log.js'
 import { type CommitGroup, CommitPipeline, type CommitTarget } from './commit-pipeline.js'
 import type { StoreEmitter } from './events.js'
 import { KeepAlive } from './keep-alive.js'
@@ -65,9 +65,6 @@ const MAX_FROZEN_MEMTABLES = 3
 /** A slowed write waits once it owes this much; shorter timers cost more than they hold back. */
 const MIN_DELAY_MS = 1
 
-/** Unlogged operations are logged when they reach this, or with the next turn of the event loop. */
-const MAX_UNLOGGED_BYTES = 64 * 1024
-
 /** A log with more than this is turned into a table at close, so that the next open need not replay it. */
 const LONG_LOG_BYTES = 256 * 1024
 
@@ -79,6 +76,7 @@ export class Engine implements CommitTarget, BackgroundHost {
   readonly gate: StallGate
   readonly keepAlive: KeepAlive
   readonly #parts: EngineParts
+  readonly #log: CommitLog
   readonly #operations = new OperationReader()
   readonly #limits: WriteLimits
   #active: Memtable
@@ -86,16 +84,9 @@ export class Engine implements CommitTarget, BackgroundHost {
   #frozen: Memtable[]
   #readState: ReadState
   #lastSequence: number
-  /** Operations of `'memory'` writes that are applied and not yet logged, and the first of their sequence numbers. */
-  readonly #unlogged = new GroupBuffer()
-  #firstUnlogged = 0
-  #logLaterDue = false
-  #syncTimer: Timer | undefined
   #slowdownDebtMs = 0
   /** What the current version asks of writers. */
   #pressure: StallState = FREE
-  /** Set while the log rotates: nothing may be appended. */
-  #rotation: Promise<void> | undefined
   #failure: VarveError | undefined
   #closing = false
 
@@ -106,6 +97,15 @@ export class Engine implements CommitTarget, BackgroundHost {
     this.gate = new StallGate(clock, (statistics) => events.emit('stall', statistics))
     this.turn = new TurnBudget(clock)
     this.pipeline = new CommitPipeline(this, this.turn)
+    this.#log = new CommitLog({
+      wal: parts.wal,
+      clock,
+      keepAlive: this.keepAlive,
+      directory: parts.tableSettings.directory,
+      syncIntervalMs: settings.syncIntervalMs,
+      onFailure: (error) => this.fail(error),
+      onTrouble: (error) => events.emit('error', error),
+    })
     const trigger = settings.level0CompactionTrigger
     this.#limits = {
       level0Slowdown: 2 * trigger + 4,
@@ -168,7 +168,7 @@ export class Engine implements CommitTarget, BackgroundHost {
 
   prepare(group: CommitGroup): Promise<void> | undefined {
     this.#refuseWrites()
-    const { wal, settings } = this.#parts
+    const { settings } = this.#parts
     const needed = Memtable.bytesNeeded(group.operations.count, group.operations.length - OPERATIONS_START)
     if (needed > Memtable.maxBytes(settings.shardCount)) {
       throw new VarveError('INVALID_ARGUMENT', 'The batch is larger than 2 GiB. Split it into smaller ones.')
@@ -183,41 +183,23 @@ export class Engine implements CommitTarget, BackgroundHost {
       this.#replaceActive(needed)
     }
     if (this.gate.statistics.level === 'stop') this.gate.enter('none', undefined)
-    // Also when a flush has begun a rotation: nothing may be appended meanwhile.
-    if (wal.full || this.#rotation !== undefined) return this.#rotateLog()
-    return undefined
+    return this.#log.ready()
   }
 
   apply(group: CommitGroup): void {
     const { operations } = group
     const firstSequence = this.#lastSequence + 1
     assert(this.#lastSequence + operations.count < MAX_SEQUENCE, 'sequence numbers do not run out')
-    if (!group.memoryOnly) {
-      this.#logUnlogged()
-      this.#parts.wal.append(operations, firstSequence)
-      this.#syncLater()
-    }
+    if (!group.memoryOnly) this.#log.append(operations, firstSequence)
     this.#insert(operations, firstSequence)
     group.firstSequence = firstSequence
     this.#lastSequence += operations.count
-    if (group.memoryOnly) this.#logLater(operations, firstSequence)
+    if (group.memoryOnly) this.#log.appendLater(operations, firstSequence)
   }
 
   async sync(): Promise<void> {
     this.#refuseWrites()
-    const { wal } = this.#parts
-    this.#syncTimer?.cancel()
-    this.#syncTimer = undefined
-    try {
-      if (this.#unlogged.count > 0 || this.#rotation !== undefined) {
-        if (wal.full) await this.#rotateLog()
-        this.#logUnlogged()
-      }
-      await wal.sync()
-    } catch (error) {
-      this.#failWithLog(error)
-      throw ioError(error, 'syncing the log of', this.#parts.tableSettings.directory)
-    }
+    await this.#log.sync()
   }
 
   #insert(operations: GroupBuffer, firstSequence: number): void {
@@ -261,29 +243,6 @@ export class Engine implements CommitTarget, BackgroundHost {
     return this.keepAlive.during(this.gate.waitForRelief())
   }
 
-  #rotateLog(): Promise<void> {
-    this.#rotation ??= this.#rotate().finally(() => {
-      this.#rotation = undefined
-    })
-    return this.#rotation
-  }
-
-  async #rotate(): Promise<void> {
-    const { wal } = this.#parts
-    try {
-      await this.keepAlive.during(wal.rotate())
-    } catch (error) {
-      this.#failWithLog(error)
-      throw error
-    }
-  }
-
-  /** A failed sync of the log is final; any other failure of it is not. */
-  #failWithLog(error: unknown): void {
-    if (this.#parts.wal.failed === undefined) return
-    this.fail(ioError(error, 'syncing the log of', this.#parts.tableSettings.directory))
-  }
-
   /** Freezes the active memtable, if it holds anything, and puts one with room for `needed` in its place. */
   #replaceActive(needed: number): void {
     const { arenas, settings } = this.#parts
@@ -298,54 +257,6 @@ export class Engine implements CommitTarget, BackgroundHost {
       this.#installReadState()
       old.unpin()
     }
-  }
-
-  #logLater(operations: GroupBuffer, firstSequence: number): void {
-    const unlogged = this.#unlogged
-    if (unlogged.count === 0) this.#firstUnlogged = firstSequence
-    const length = operations.length - OPERATIONS_START
-    const at = unlogged.reserve(length)
-    copyBytes(operations.bytes, OPERATIONS_START, operations.length, unlogged.bytes, at)
-    unlogged.length = at + length
-    unlogged.count += operations.count
-    if (this.#logLaterDue && unlogged.length < MAX_UNLOGGED_BYTES) return
-    if (unlogged.length >= MAX_UNLOGGED_BYTES) this.#tryToLog()
-    if (this.#logLaterDue) return
-    this.#logLaterDue = true
-    this.#parts.clock.nextTurn(() => {
-      this.#logLaterDue = false
-      this.#tryToLog()
-    })
-  }
-
-  /** Logs what `'memory'` writes left; what cannot be logged now goes with the next logged write. */
-  #tryToLog(): void {
-    if (this.#unlogged.count === 0 || this.#failure !== undefined || this.#parts.wal.full) return
-    try {
-      this.#logUnlogged()
-      this.#syncLater()
-    } catch (error) {
-      this.#parts.events.emit(
-        'error',
-        ioError(error, 'writing the log of', this.#parts.tableSettings.directory),
-      )
-    }
-  }
-
-  #logUnlogged(): void {
-    if (this.#unlogged.count === 0) return
-    this.#parts.wal.append(this.#unlogged, this.#firstUnlogged)
-    this.#unlogged.clear()
-  }
-
-  #syncLater(): void {
-    const { settings, clock } = this.#parts
-    if (settings.syncIntervalMs === 0 || this.#syncTimer !== undefined) return
-    this.#syncTimer = clock.after(settings.syncIntervalMs, () => {
-      this.#syncTimer = undefined
-      // A failure reaches `error` and every later write through `fail`.
-      this.sync().catch(() => undefined)
-    })
   }
 
   // Background work
@@ -415,12 +326,8 @@ export class Engine implements CommitTarget, BackgroundHost {
         failures.push(error)
       }
     }
-    this.#syncTimer?.cancel()
     if (this.#failure === undefined) {
-      await step(async () => {
-        if (wal.full) await wal.rotate()
-        this.#logUnlogged()
-      })
+      await step(() => this.#log.settle())
       if (wal.sizeBytes > LONG_LOG_BYTES) await step(() => this.#flushAll())
     }
     await this.keepAlive.during(this.background.stop())
@@ -433,8 +340,7 @@ export class Engine implements CommitTarget, BackgroundHost {
   /** Flushes everything, and begins a new log segment first, so that the old ones can go. */
   async #flushAll(): Promise<void> {
     if (this.#active.entryCount > 0) this.#replaceActive(0)
-    this.#logUnlogged()
-    if (this.#parts.wal.sizeBytes > LONG_LOG_BYTES) await this.#rotateLog()
+    if (this.#parts.wal.sizeBytes > LONG_LOG_BYTES) await this.#log.rotate()
     await this.keepAlive.during(this.background.flushed())
   }
 

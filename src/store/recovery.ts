@@ -6,16 +6,15 @@
  * directory → LOCK → CURRENT and MANIFEST (a fresh MANIFEST takes over) → log replay → after a crash, tables for what
  * was replayed → a fresh log segment → orphans are deleted → the store is open.
  */
-import * as nodePath from 'node:path'
 import { errnoOf, ioError, VarveError } from '../base/errors.js'
-import { LOCK_NAME, parseFileName } from '../base/file-names.js'
+import { parseFileName } from '../base/file-names.js'
 import { BlockCache } from '../cache/block-cache.js'
 import { pickerSettings } from '../compaction/compaction-plan.js'
 import { jobsOn } from '../compaction/jobs.js'
 import { type TableSettings, tablePath } from '../compaction/table-writer.js'
 import type { Clock } from '../env/clock.js'
 import type { Executor } from '../env/executor.js'
-import { type FileSystem, type Lock, LockHeldError } from '../env/file-system.js'
+import type { FileSystem, Lock } from '../env/file-system.js'
 import { ArenaPool } from '../memtable/arena.js'
 import { Memtable } from '../memtable/memtable.js'
 import type { Block } from '../sstable/block.js'
@@ -28,6 +27,7 @@ import { Wal } from '../wal/wal.js'
 import { Engine, type EngineParts } from './engine.js'
 import { StoreEmitter } from './events.js'
 import type { Settings } from './options.js'
+import { notFound, prepareDirectory, takeLock } from './store-directory.js'
 
 /** What a store runs on. */
 export interface Surroundings {
@@ -44,9 +44,6 @@ export interface OpenEngine {
   readonly lock: Lock
 }
 
-/** How long to wait between two attempts at a lock. */
-const LOCK_RETRY_MS = 20
-
 /** Opens the store in `directory`, an absolute path. `facts` are recorded in a new store and checked in an old one. */
 export async function openEngine(
   directory: string,
@@ -54,101 +51,14 @@ export async function openEngine(
   facts: Readonly<Record<string, string>>,
   surroundings: Surroundings,
 ): Promise<OpenEngine> {
-  await prepareDirectory(directory, settings, surroundings.fileSystem)
-  const lock = await takeLock(directory, settings, surroundings)
+  await prepareDirectory(directory, settings.createIfMissing, surroundings.fileSystem)
+  const lock = await takeLock(directory, settings.lockTimeoutMs, surroundings)
   try {
     return { engine: await recoverEngine(directory, settings, facts, surroundings), lock }
   } catch (error) {
     await lock.release().catch(() => undefined)
     throw ioError(error, 'opening', directory)
   }
-}
-
-async function prepareDirectory(
-  directory: string,
-  settings: Settings,
-  fileSystem: FileSystem,
-): Promise<void> {
-  try {
-    const status = await fileSystem.stat(directory)
-    if (status === undefined) {
-      if (!settings.createIfMissing) throw notFound(directory)
-      await makeDirectory(directory, fileSystem)
-    } else if (status.kind !== 'directory') {
-      throw new VarveError(
-        'INVALID_ARGUMENT',
-        `${directory} is a file. A store needs a directory of its own.`,
-        {
-          path: directory,
-        },
-      )
-    }
-    await refuseForeignDirectory(directory, fileSystem)
-  } catch (error) {
-    throw ioError(error, 'opening', directory)
-  }
-}
-
-/** Makes the directory and those above it that are missing, each with a durable name. */
-async function makeDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
-  const made: string[] = []
-  for (let path = directory; (await fileSystem.stat(path)) === undefined; path = nodePath.dirname(path))
-    made.push(path)
-  await fileSystem.mkdir(directory)
-  for (const path of made.reverse()) await fileSystem.syncDir(nodePath.dirname(path))
-}
-
-/** A directory without a store must be empty: somebody else's files are not mixed with ours. */
-async function refuseForeignDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
-  const names = await fileSystem.readdir(directory)
-  const foreign = names.find((name) => parseFileName(name) === undefined)
-  if (foreign === undefined || names.some((name) => parseFileName(name)?.kind === 'current')) return
-  // Beside a store's own files a missing CURRENT is damage, which recovery tells of.
-  if (names.some((name) => isStoreFile(name))) return
-  throw new VarveError(
-    'INVALID_ARGUMENT',
-    `${directory} holds files that are not a store's, such as ${JSON.stringify(foreign)}. Give the store a directory of its own.`,
-    { path: directory },
-  )
-}
-
-function isStoreFile(name: string): boolean {
-  const kind = parseFileName(name)?.kind
-  return kind === 'wal' || kind === 'sst' || kind === 'manifest'
-}
-
-function notFound(directory: string): VarveError {
-  return new VarveError('NOT_FOUND', `There is no store in ${directory}, and createIfMissing is false.`, {
-    path: directory,
-  })
-}
-
-async function takeLock(
-  directory: string,
-  settings: Settings,
-  { fileSystem, clock }: Surroundings,
-): Promise<Lock> {
-  const path = `${directory}/${LOCK_NAME}`
-  const deadline = clock.monotonic() + settings.lockTimeoutMs
-  for (;;) {
-    try {
-      return await fileSystem.lock(path)
-    } catch (error) {
-      if (!(error instanceof LockHeldError)) throw ioError(error, 'locking', path)
-      if (clock.monotonic() >= deadline) throw lockedError(directory, error)
-    }
-    await new Promise<void>((resolve) => clock.after(LOCK_RETRY_MS, resolve, true))
-  }
-}
-
-function lockedError(directory: string, error: LockHeldError): VarveError {
-  const { pid, host, since } = error.holder
-  return new VarveError(
-    'LOCKED',
-    `The store in ${directory} is open in process ${pid} on ${host} since ${new Date(since).toISOString()}. ` +
-      'Close it there, or wait for it with lockTimeout.',
-    { path: `${directory}/${LOCK_NAME}`, cause: error },
-  )
 }
 
 async function recoverEngine(

@@ -168,8 +168,10 @@ export class Store<K = string, V = Buffer> {
     const durability = this.#durabilityOf(options)
     const group = this.#engine.pipeline.join(durability)
     this.#addBatch(group, batch)
+    // The caller may reuse the batch before the promise resolves.
+    const { size } = batch
     await group.promiseFor(durability)
-    return { successful: batch.size, failed: 0 }
+    return { successful: size, failed: 0 }
   }
 
   // Ranges
