@@ -191,8 +191,7 @@ async function crash() {
   await store.close()
   const verdict = missing === 0 ? green('✔ none is missing') : red(`✘ ${number(missing)} are missing`)
   const extra = count - (acknowledged - missing)
-  const onItsWay =
-    extra > 0 ? dim(` (and ${number(extra)} more: written, but not yet heard of)`) : ''
+  const onItsWay = extra > 0 ? dim(` (and ${number(extra)} more: written, but not yet heard of)`) : ''
   say(
     `checked     ${number(acknowledged)} acknowledged, ${number(acknowledged - missing)} found  ${bold(verdict)}${onItsWay}`,
   )
