@@ -59,6 +59,15 @@ export interface EngineParts {
   readonly events: StoreEmitter
 }
 
+/** Operations since the store was opened. */
+export interface OperationCounters {
+  sets: number
+  deletes: number
+  /** Point reads, and those that found a value. */
+  gets: number
+  hits: number
+}
+
 /** Frozen memtables that wait for their flush at most. */
 const MAX_FROZEN_MEMTABLES = 3
 
@@ -75,6 +84,7 @@ export class Engine implements CommitTarget, BackgroundHost {
   readonly pinned = new PinnedSequences()
   readonly gate: StallGate
   readonly keepAlive: KeepAlive
+  readonly counters: OperationCounters = { sets: 0, deletes: 0, gets: 0, hits: 0 }
   readonly #parts: EngineParts
   readonly #log: CommitLog
   readonly #operations = new OperationReader()

@@ -88,7 +88,7 @@ export class Reader<K, V> {
         if (!(error instanceof NotResident)) throw error
         missing.push(
           this.#readFromDisk(this.#codec.keyCopy(keys[i]), this.#value).then((value) => {
-            values[i] = value
+            values[i] = this.#counted(value)
           }),
         )
       }
@@ -119,7 +119,7 @@ export class Reader<K, V> {
       return nextTurn === undefined ? Promise.resolve(found) : nextTurn.then(() => found)
     } catch (error) {
       if (!(error instanceof NotResident)) return Promise.reject(error)
-      return this.#readFromDisk(this.#codec.keyCopy(key), project)
+      return this.#readFromDisk(this.#codec.keyCopy(key), project).then((found) => this.#counted(found))
     }
   }
 
@@ -130,9 +130,16 @@ export class Reader<K, V> {
   #find<T>(key: SearchKey, fetcher: BlockFetcher, project: Projection<T>): T | undefined {
     const { readState, lastSequence, parts } = this.#engine
     const result = this.#result
-    if (!lookUp(readState, key, this.#sequence ?? lastSequence, fetcher, result, parts.clock))
-      return undefined
-    return project(result, key)
+    const sequence = this.#sequence ?? lastSequence
+    const isThere = lookUp(readState, key, sequence, fetcher, result, parts.clock)
+    return this.#counted(isThere ? project(result, key) : undefined)
+  }
+
+  #counted<T>(found: T | undefined): T | undefined {
+    const { counters } = this.#engine
+    counters.gets++
+    if (found !== undefined) counters.hits++
+    return found
   }
 
   async #readFromDisk<T>(

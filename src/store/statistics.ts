@@ -24,6 +24,10 @@ export interface StoreStatistics {
   readonly deletes: number
   /** Point reads since the store was opened. */
   readonly gets: number
+  /** Point reads that found a value. */
+  readonly hits: number
+  readonly misses: number
+  readonly hitRate: number
   readonly levels: readonly LevelStatistics[]
   readonly memtable: {
     /** Of the active memtable. */
@@ -52,14 +56,7 @@ export interface StoreStatistics {
   readonly stalls: StallStatistics
 }
 
-/** Counted by the store as it goes. */
-export interface OperationCounters {
-  sets: number
-  deletes: number
-  gets: number
-}
-
-export function statisticsOf(engine: Engine, counters: OperationCounters): StoreStatistics {
+export function statisticsOf(engine: Engine): StoreStatistics {
   const { versions, wal, blockCache, tableCache, picker } = engine.parts
   const scores = compactionScores(versions.current, picker)
   const { hits, misses } = blockCache
@@ -68,7 +65,9 @@ export function statisticsOf(engine: Engine, counters: OperationCounters): Store
   const frozen = engine.frozenMemtables
   return {
     sequence: engine.lastSequence,
-    ...counters,
+    ...engine.counters,
+    misses: engine.counters.gets - engine.counters.hits,
+    hitRate: ratio(engine.counters.hits, engine.counters.gets),
     levels: scores.levels.map(({ level, tables, bytes, targetBytes, score }) => ({
       level,
       tables,
@@ -89,7 +88,7 @@ export function statisticsOf(engine: Engine, counters: OperationCounters): Store
       capacityBytes: blockCache.capacityBytes,
       hits,
       misses,
-      hitRate: hits + misses === 0 ? 0 : hits / (hits + misses),
+      hitRate: ratio(hits, hits + misses),
     },
     tables: { open: tableCache.count, memoryBytes: tableCache.memoryBytes },
     filter: { probes, negatives, falsePositives },
@@ -102,4 +101,8 @@ export function statisticsOf(engine: Engine, counters: OperationCounters): Store
     },
     stalls: engine.gate.statistics,
   }
+}
+
+function ratio(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole
 }

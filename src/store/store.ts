@@ -9,16 +9,15 @@ import { VarveError } from '../base/errors.js'
 import type { Executor } from '../env/executor.js'
 import type { Codec } from './codec.js'
 import type { CommitGroup } from './commit-pipeline.js'
-import { countEntries } from './count.js'
 import type { Engine } from './engine.js'
 import type { StoreEvents } from './events.js'
 import type { KeyInput } from './key-encoding.js'
 import { checkDurability, checkDuration, type Durability } from './options.js'
 import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
-import { RangeIterator, type RangeOptions } from './range-iterator.js'
-import { type Entry, Reader } from './reader.js'
+import { Readable } from './readable.js'
+import { Reader } from './reader.js'
 import type { OpenEngine } from './recovery.js'
-import { type OperationCounters, type StoreStatistics, statisticsOf } from './statistics.js'
+import { type StoreStatistics, statisticsOf } from './statistics.js'
 import type { ValueInput } from './value-encoding.js'
 import { View } from './view.js'
 import type { WriteBatch, WriteOptions } from './write-batch.js'
@@ -42,7 +41,7 @@ export interface BatchResult {
  *
  * Every method rejects (the `…Sync` ones throw) with a `VarveError`; after `close` its code is `CLOSED`.
  */
-export class Store<K = string, V = Buffer> {
+export class Store<K = string, V = Buffer> extends Readable<K, V> {
   /** The directory, as an absolute path. */
   readonly path: string
   readonly #engine: Engine
@@ -50,13 +49,13 @@ export class Store<K = string, V = Buffer> {
   readonly #reader: Reader<K, V>
   readonly #durability: Durability
   readonly #defaultTtlMs: number
-  readonly #counters: OperationCounters = { sets: 0, deletes: 0, gets: 0 }
   readonly #lock: OpenEngine['lock']
   readonly #ownExecutor: Executor | undefined
   #closing: Promise<void> | undefined
 
   /** @internal */
   constructor(path: string, opened: OpenEngine, codec: Codec<K, V>, ownExecutor: Executor | undefined) {
+    super(opened.engine, codec)
     const { settings } = opened.engine.parts
     this.path = path
     this.#engine = opened.engine
@@ -73,14 +72,14 @@ export class Store<K = string, V = Buffer> {
   /** Writes `value` under `key`. Resolves when it is as durable as asked for. */
   set(key: KeyInput<K>, value: ValueInput<V>, options?: WriteOptions & DurabilityOptions): Promise<void> {
     try {
-      this.#checkOpen()
+      this.checkOpen()
       const durability = this.#durabilityOf(options)
       const expiresAt = this.#expiryOf(options?.ttl)
       const encodedKey = this.#codec.key(key as unknown as K)
       const encodedValue = this.#codec.value(value as unknown as V)
       const group = this.#engine.pipeline.join(durability)
       group.operations.add(Kind.put, encodedKey.bytes, encodedValue, expiresAt, encodedKey.length)
-      this.#counters.sets++
+      this.#engine.counters.sets++
       return group.promiseFor(durability)
     } catch (error) {
       return Promise.reject(error)
@@ -89,13 +88,13 @@ export class Store<K = string, V = Buffer> {
 
   /** Removes `key`; resolves to whether it was there. */
   async delete(key: KeyInput<K>, options?: DurabilityOptions): Promise<boolean> {
-    this.#checkOpen()
+    this.checkOpen()
     const durability = this.#durabilityOf(options)
     const encoded = this.#codec.keyCopy(key as unknown as K)
     const group = this.#engine.pipeline.join(durability)
     const index = group.operations.count
     group.operations.add(Kind.delete, encoded.bytes, undefined, undefined, encoded.length)
-    this.#counters.deletes++
+    this.#engine.counters.deletes++
     let wasThere: Promise<boolean> = Promise.resolve(false)
     group.onApplied(() => {
       wasThere = this.#reader.wasThere(encoded, group.firstSequence + index - 1)
@@ -106,57 +105,6 @@ export class Store<K = string, V = Buffer> {
     return wasThere
   }
 
-  /** The value under `key`; undefined when there is none. */
-  get(key: KeyInput<K>): Promise<V | undefined> {
-    if (this.#closing !== undefined) return Promise.reject(closedError())
-    this.#counters.gets++
-    return this.#reader.get(key as unknown as K)
-  }
-
-  /** {@link get}, blocking the thread where the disk is needed. */
-  getSync(key: KeyInput<K>): V | undefined {
-    this.#checkOpen()
-    this.#counters.gets++
-    return this.#reader.getSync(key as unknown as K)
-  }
-
-  /** The values under `keys`, in their order. */
-  async getMany(keys: readonly KeyInput<K>[]): Promise<(V | undefined)[]> {
-    this.#checkOpen()
-    const values = await this.#reader.getMany(keys as unknown as readonly K[])
-    this.#counters.gets += keys.length
-    return values
-  }
-
-  /** {@link getMany}, blocking the thread where the disk is needed. */
-  getManySync(keys: readonly KeyInput<K>[]): (V | undefined)[] {
-    this.#checkOpen()
-    const values = this.#reader.getManySync(keys as unknown as readonly K[])
-    this.#counters.gets += keys.length
-    return values
-  }
-
-  /** The entry under `key` with its sequence number, expiry and size. */
-  async getEntry(key: KeyInput<K>): Promise<Entry<K, V> | undefined> {
-    this.#checkOpen()
-    this.#counters.gets++
-    return this.#reader.getEntry(key as unknown as K)
-  }
-
-  /** Whether there is a value under `key`. */
-  async exists(key: KeyInput<K>): Promise<boolean> {
-    this.#checkOpen()
-    this.#counters.gets++
-    return this.#reader.exists(key as unknown as K)
-  }
-
-  /** {@link exists}, blocking the thread where the disk is needed. */
-  existsSync(key: KeyInput<K>): boolean {
-    this.#checkOpen()
-    this.#counters.gets++
-    return this.#reader.existsSync(key as unknown as K)
-  }
-
   // Many keys
 
   /** Applies a batch: all of its writes, or with an error none. They become visible together. */
@@ -164,7 +112,7 @@ export class Store<K = string, V = Buffer> {
     batch: WriteBatch<KeyInput<K>, ValueInput<V>>,
     options?: DurabilityOptions,
   ): Promise<BatchResult> {
-    this.#checkOpen()
+    this.checkOpen()
     const durability = this.#durabilityOf(options)
     const group = this.#engine.pipeline.join(durability)
     this.#addBatch(group, batch)
@@ -174,32 +122,11 @@ export class Store<K = string, V = Buffer> {
     return { successful: size, failed: 0 }
   }
 
-  // Ranges
-
-  /** An iterator over `[key, value]` pairs of a range, in key order, as the store is now. */
-  entries(range: RangeOptions<K, V> & { readonly view?: View<K, V> } = {}): RangeIterator<[K, V], K, V> {
-    return this.#iterate('entry', range)
-  }
-
-  /** {@link entries}, keys only. */
-  keys(range: RangeOptions<K, V> & { readonly view?: View<K, V> } = {}): RangeIterator<K, K, V> {
-    return this.#iterate('key', range)
-  }
-
-  /** {@link entries}, values only. */
-  values(range: RangeOptions<K, V> & { readonly view?: View<K, V> } = {}): RangeIterator<V, K, V> {
-    return this.#iterate('value', range)
-  }
-
-  /** The exact number of entries in a range; all of them by default. Takes time with the size of the range. */
-  async count(range: KeyRange<K> = {}): Promise<number> {
-    this.#checkOpen()
-    return countEntries(this.#engine, byteRangeOf(range, this.#codec.keys), this.#engine.lastSequence)
-  }
+  // Moments
 
   /** Pins the store as it is now. Close it: `using view = store.view()`. */
   view(): View<K, V> {
-    this.#checkOpen()
+    this.checkOpen()
     return new View(this.#engine, this.#codec)
   }
 
@@ -207,20 +134,20 @@ export class Store<K = string, V = Buffer> {
 
   /** Writes everything that is in memory to tables. */
   async flush(): Promise<void> {
-    this.#checkOpen()
+    this.checkOpen()
     await this.#engine.flush()
   }
 
   /** Resolves when everything that was written before the call is on the device. */
   async sync(): Promise<void> {
-    this.#checkOpen()
+    this.checkOpen()
     await this.#engine.pipeline.drained()
     await this.#engine.keepAlive.during(this.#engine.sync())
   }
 
   /** Flushes, then compacts a range (all keys by default) down to the last level, so that deleted data gives its space back. */
   async compact(range: KeyRange<K> = {}): Promise<void> {
-    this.#checkOpen()
+    this.checkOpen()
     const { lower, upper } = byteRangeOf(range, this.#codec.keys)
     if (isEmptyRange({ lower, upper })) return
     await this.#engine.flush()
@@ -229,8 +156,8 @@ export class Store<K = string, V = Buffer> {
 
   /** What the store knows of itself now. */
   stats(): StoreStatistics {
-    this.#checkOpen()
-    return statisticsOf(this.#engine, this.#counters)
+    this.checkOpen()
+    return statisticsOf(this.#engine)
   }
 
   /** Calls `listener` on each event of that name. */
@@ -290,17 +217,8 @@ export class Store<K = string, V = Buffer> {
       operations.truncateTo(length, count)
       throw error
     }
-    this.#counters.sets += sets
-    this.#counters.deletes += batch.size - sets
-  }
-
-  #iterate<T>(
-    projection: 'entry' | 'key' | 'value',
-    range: RangeOptions<K, V> & { readonly view?: View<K, V> },
-  ): RangeIterator<T, K, V> {
-    this.#checkOpen()
-    const sequence = range.view?.sequence ?? this.#engine.lastSequence
-    return new RangeIterator(this.#engine, this.#codec, projection, range, sequence)
+    this.#engine.counters.sets += sets
+    this.#engine.counters.deletes += batch.size - sets
   }
 
   #durabilityOf(options: DurabilityOptions | undefined): Durability {
@@ -312,7 +230,7 @@ export class Store<K = string, V = Buffer> {
     return ttlMs === 0 || ttlMs === NEVER ? NEVER : this.#engine.parts.clock.now() + ttlMs
   }
 
-  #checkOpen(): void {
+  protected override checkOpen(): void {
     if (this.#closing !== undefined) throw closedError()
   }
 }

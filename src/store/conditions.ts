@@ -1,0 +1,74 @@
+/** The decisions of the conditional writes: pure functions of what is there. */
+import { isDeepStrictEqual } from 'node:util'
+import { VarveError } from '../base/errors.js'
+import type { Decide } from './conditional-writer.js'
+
+/** `setNX`: writes only where nothing is. */
+export function whenAbsent<V>(value: V, expiresAt: number): Decide<V, boolean> {
+  return (found) =>
+    found === undefined
+      ? { write: 'set', value, expiresAt, answer: true }
+      : { write: 'nothing', answer: false }
+}
+
+/** `update`: what `next` makes of the old value; undefined removes. Without `expiresAt` the expiry stays as it was. */
+export function updated<V>(
+  next: (old: V | undefined) => V | undefined,
+  expiresAt: number | undefined,
+  freshExpiresAt: number,
+): Decide<V, V | undefined> {
+  return (found) => {
+    const value = next(found?.value)
+    if (value === undefined) return { write: found === undefined ? 'nothing' : 'delete', answer: undefined }
+    return { write: 'set', value, expiresAt: expiresAt ?? found?.expiresAt ?? freshExpiresAt, answer: value }
+  }
+}
+
+/** `increment`: adds to a number, or to a number written as a string; what is not there counts as 0. The expiry stays. */
+export function incremented<V>(by: number, isText: boolean, freshExpiresAt: number): Decide<V, number> {
+  return (found) => {
+    const old = found === undefined ? 0 : numberOf(found.value)
+    const sum = old + by
+    if (!Number.isFinite(sum)) throw new VarveError('INVALID_VALUE', `${old} + ${by} is no finite number.`)
+    const value = (isText ? String(sum) : sum) as V
+    return { write: 'set', value, expiresAt: found?.expiresAt ?? freshExpiresAt, answer: sum }
+  }
+}
+
+function numberOf(value: unknown): number {
+  if (typeof value === 'number' && Number.isFinite(value)) return value
+  if (typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))) return Number(value)
+  throw new VarveError('INVALID_VALUE', 'increment needs a number under the key, and what is there is none.')
+}
+
+/** `compareAndSet`: writes only where what is there equals `expected`; undefined stands for "not there" on both sides. */
+export function whenEqual<V>(
+  expected: V | undefined,
+  next: V | undefined,
+  expiresAt: number,
+): Decide<V, boolean> {
+  return (found) => {
+    if (!isSame(found?.value, expected)) return { write: 'nothing', answer: false }
+    if (next !== undefined) return { write: 'set', value: next, expiresAt, answer: true }
+    return { write: found === undefined ? 'nothing' : 'delete', answer: true }
+  }
+}
+
+function isSame(found: unknown, expected: unknown): boolean {
+  if (found instanceof Uint8Array && expected !== undefined) {
+    const bytes = typeof expected === 'string' ? Buffer.from(expected, 'utf8') : expected
+    return bytes instanceof Uint8Array && Buffer.compare(found, bytes) === 0
+  }
+  return isDeepStrictEqual(found, expected)
+}
+
+/** `expire` and `persist`: the same value with another expiry, where there is a value and `applies` says so. */
+export function withExpiry<V>(
+  expiresAt: number,
+  applies: (found: { readonly expiresAt: number }) => boolean = () => true,
+): Decide<V, boolean> {
+  return (found) =>
+    found !== undefined && applies(found)
+      ? { write: 'set', value: found.value, expiresAt, answer: true }
+      : { write: 'nothing', answer: false }
+}

@@ -1,0 +1,113 @@
+/** What the store and a read view have in common: reading, at the newest state or at a pinned moment. */
+import type { Codec } from './codec.js'
+import { countEntries } from './count.js'
+import type { Engine } from './engine.js'
+import type { KeyInput } from './key-encoding.js'
+import { byteRangeOf, type KeyRange } from './range.js'
+import { type Projection, RangeIterator, type RangeOptions } from './range-iterator.js'
+import { type Entry, Reader } from './reader.js'
+
+/** A moment to read at: a view is one. */
+export interface Moment {
+  /** The sequence number of the last write that is seen. */
+  readonly sequence: number
+}
+
+/**
+ * The reading methods. What is in memory is answered at once; the asynchronous methods await the disk where it is needed,
+ * the `…Sync` ones block the thread for it. A key that is not there is `undefined`, not an error.
+ */
+export abstract class Readable<K, V> {
+  readonly #engine: Engine
+  readonly #codec: Codec<K, V>
+  readonly #reader: Reader<K, V>
+  readonly #sequence: number | undefined
+
+  /** @internal */
+  constructor(engine: Engine, codec: Codec<K, V>, sequence?: number) {
+    this.#engine = engine
+    this.#codec = codec
+    this.#sequence = sequence
+    this.#reader = new Reader(engine, codec, sequence)
+  }
+
+  /** Throws `CLOSED` when there is nothing to read from any more. @internal */
+  protected abstract checkOpen(): void
+
+  /** The value under `key`. */
+  get(key: KeyInput<K>): Promise<V | undefined> {
+    try {
+      this.checkOpen()
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    return this.#reader.get(key as unknown as K)
+  }
+
+  /** The value under `key`. */
+  getSync(key: KeyInput<K>): V | undefined {
+    this.checkOpen()
+    return this.#reader.getSync(key as unknown as K)
+  }
+
+  /** The values under `keys`, in their order. */
+  async getMany(keys: readonly KeyInput<K>[]): Promise<(V | undefined)[]> {
+    this.checkOpen()
+    return this.#reader.getMany(keys as unknown as readonly K[])
+  }
+
+  /** The values under `keys`, in their order. */
+  getManySync(keys: readonly KeyInput<K>[]): (V | undefined)[] {
+    this.checkOpen()
+    return this.#reader.getManySync(keys as unknown as readonly K[])
+  }
+
+  /** The entry under `key` with its sequence number, expiry and size. */
+  async getEntry(key: KeyInput<K>): Promise<Entry<K, V> | undefined> {
+    this.checkOpen()
+    return this.#reader.getEntry(key as unknown as K)
+  }
+
+  /** Whether there is a value under `key`. */
+  async exists(key: KeyInput<K>): Promise<boolean> {
+    this.checkOpen()
+    return this.#reader.exists(key as unknown as K)
+  }
+
+  /** Whether there is a value under `key`. */
+  existsSync(key: KeyInput<K>): boolean {
+    this.checkOpen()
+    return this.#reader.existsSync(key as unknown as K)
+  }
+
+  /** An iterator over the `[key, value]` pairs of a range, in key order, as everything is now. */
+  entries(range: RangeOptions<K, V> & { readonly view?: Moment } = {}): RangeIterator<[K, V], K, V> {
+    return this.#iterate('entry', range)
+  }
+
+  /** {@link entries}, keys only. */
+  keys(range: RangeOptions<K, V> & { readonly view?: Moment } = {}): RangeIterator<K, K, V> {
+    return this.#iterate('key', range)
+  }
+
+  /** {@link entries}, values only. */
+  values(range: RangeOptions<K, V> & { readonly view?: Moment } = {}): RangeIterator<V, K, V> {
+    return this.#iterate('value', range)
+  }
+
+  /** The exact number of entries in a range, all of them by default. Takes time with the size of the range. */
+  async count(range: KeyRange<K> = {}): Promise<number> {
+    this.checkOpen()
+    const sequence = this.#sequence ?? this.#engine.lastSequence
+    return countEntries(this.#engine, byteRangeOf(range, this.#codec.keys), sequence)
+  }
+
+  #iterate<T>(
+    projection: Projection,
+    range: RangeOptions<K, V> & { readonly view?: Moment },
+  ): RangeIterator<T, K, V> {
+    this.checkOpen()
+    const sequence = range.view?.sequence ?? this.#sequence ?? this.#engine.lastSequence
+    return new RangeIterator(this.#engine, this.#codec, projection, range, sequence)
+  }
+}
