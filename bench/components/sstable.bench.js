@@ -86,6 +86,8 @@ for (const compression of ['none', 'snappy']) {
 const summary = build('snappy')
 const cached = openTable(summary, 256 << 20)
 const uncached = openTable(summary, 0)
+// A fortieth of the keys, and with them of the blocks: what a processor's cache can hold.
+const hot = present.map((_, i) => keyOf((wanted[i] % (ENTRIES / 40)) * 2))
 const lookup = new BlockCursor()
 const scanned = new TableCursor(cached.reader, cached.fetcher)
 const scannedUncached = new TableCursor(uncached.reader, uncached.fetcher)
@@ -112,6 +114,9 @@ task('scan forward, file', ENTRIES, () => scan(scannedUncached))
 task('get, cached', LOOKUPS, () => {
   if (get(cached, present) !== LOOKUPS) throw new Error('a key is missing')
 })
+task('get, cached and hot', LOOKUPS, () => {
+  if (get(cached, hot) !== LOOKUPS) throw new Error('a key is missing')
+})
 task('get, absent', LOOKUPS, () => get(cached, absent))
 task('get, file', LOOKUPS, () => get(uncached, present))
 task('seek, cached', LOOKUPS, () => {
@@ -121,9 +126,11 @@ const hashes = present.map((key) => hash32(key, 0, 16))
 task('filter probe, present', LOOKUPS, () => {
   for (const hash of hashes) cached.reader.filter.mayContain(hash)
 })
+const blocks = new BlockCache(64 << 20)
+for (let i = 0; i < 5000; i++) blocks.set(i * 2100, {}, 4096)
+const places = Array.from({ length: LOOKUPS }, () => (random() % 5000) * 2100)
 task('block cache get', LOOKUPS, () => {
-  const { blockCache } = cached
-  for (let i = 0; i < LOOKUPS; i++) blockCache?.get(i)
+  for (const place of places) blocks.get(place)
 })
 
 await bench.run()
