@@ -9,6 +9,8 @@ import { VarveError } from '../base/errors.js'
 import type { Executor } from '../env/executor.js'
 import type { Codec } from './codec.js'
 import type { CommitGroup } from './commit-pipeline.js'
+import { ConditionalWriter, type Decide } from './conditional-writer.js'
+import { incremented, updated, whenAbsent, whenEqual, withExpiry } from './conditions.js'
 import type { Engine } from './engine.js'
 import type { StoreEvents } from './events.js'
 import type { KeyInput } from './key-encoding.js'
@@ -47,6 +49,7 @@ export class Store<K = string, V = Buffer> extends Readable<K, V> {
   readonly #engine: Engine
   readonly #codec: Codec<K, V>
   readonly #reader: Reader<K, V>
+  readonly #conditional: ConditionalWriter<K, V>
   readonly #durability: Durability
   readonly #defaultTtlMs: number
   readonly #lock: OpenEngine['lock']
@@ -62,6 +65,7 @@ export class Store<K = string, V = Buffer> extends Readable<K, V> {
     this.#lock = opened.lock
     this.#codec = codec
     this.#reader = new Reader(opened.engine, codec)
+    this.#conditional = new ConditionalWriter(opened.engine, codec)
     this.#durability = settings.durability
     this.#defaultTtlMs = settings.defaultTtlMs
     this.#ownExecutor = ownExecutor
@@ -103,6 +107,90 @@ export class Store<K = string, V = Buffer> extends Readable<K, V> {
     })
     await group.promiseFor(durability)
     return wasThere
+  }
+
+  /** Writes `value` only where nothing is; resolves to whether it did. */
+  async setNX(
+    key: KeyInput<K>,
+    value: ValueInput<V>,
+    options?: WriteOptions & DurabilityOptions,
+  ): Promise<boolean> {
+    return this.#decide(key, options, whenAbsent(value as unknown as V, this.#expiryOf(options?.ttl)))
+  }
+
+  /**
+   * Writes what `next` makes of the value under `key` (undefined when there is none); returning undefined removes the
+   * key. Atomic: no other write comes between. `next` is called once and must be synchronous. Without a `ttl` an expiry
+   * stays as it is. Resolves to the new value.
+   */
+  async update(
+    key: KeyInput<K>,
+    next: (old: V | undefined) => ValueInput<V> | undefined,
+    options?: WriteOptions & DurabilityOptions,
+  ): Promise<V | undefined> {
+    if (typeof next !== 'function') throw new VarveError('INVALID_ARGUMENT', 'update takes a function.')
+    const expiresAt = options?.ttl === undefined ? undefined : this.#expiryOf(options.ttl)
+    const make = next as unknown as (old: V | undefined) => V | undefined
+    return this.#decide(key, options, updated(make, expiresAt, this.#expiryOf(undefined)))
+  }
+
+  /**
+   * Adds `by` to the number under `key`; a missing key counts as 0. With `valueEncoding` `'utf8'` the number is written
+   * as text. An expiry stays as it is. Resolves to the sum; `INVALID_VALUE` when what is there is no number.
+   */
+  async increment(key: KeyInput<K>, by = 1, options?: DurabilityOptions): Promise<number> {
+    if (typeof by !== 'number' || !Number.isFinite(by)) {
+      throw new VarveError('INVALID_ARGUMENT', 'increment takes a finite number.')
+    }
+    const { numbers } = this.#codec.values
+    if (numbers === 'none') {
+      throw new VarveError(
+        'INVALID_ARGUMENT',
+        "increment needs a valueEncoding that holds numbers, not 'buffer'.",
+      )
+    }
+    return this.#decide(key, options, incremented(by, numbers === 'text', this.#expiryOf(undefined)))
+  }
+
+  /**
+   * Writes `next` only where the value equals `expected`; undefined stands for "not there", on both sides. Resolves to
+   * whether it did.
+   */
+  async compareAndSet(
+    key: KeyInput<K>,
+    expected: ValueInput<V> | undefined,
+    next: ValueInput<V> | undefined,
+    options?: WriteOptions & DurabilityOptions,
+  ): Promise<boolean> {
+    const condition = whenEqual(
+      expected as V | undefined,
+      next as V | undefined,
+      this.#expiryOf(options?.ttl),
+    )
+    return this.#decide(key, options, condition)
+  }
+
+  // Time to live
+
+  /** Milliseconds until the entry expires; `Infinity` for never, undefined when there is none. */
+  async ttl(key: KeyInput<K>): Promise<number | undefined> {
+    return (await this.getEntry(key))?.ttl
+  }
+
+  /** Lets the entry expire in `ttlMs` milliseconds; resolves to whether it was there. 0 takes an expiry away. */
+  async expire(key: KeyInput<K>, ttlMs: number, options?: DurabilityOptions): Promise<boolean> {
+    if (ttlMs === undefined)
+      throw new VarveError('INVALID_ARGUMENT', 'expire takes a number of milliseconds.')
+    return this.#decide(key, options, withExpiry(this.#expiryOf(ttlMs)))
+  }
+
+  /** Takes the expiry of an entry away; resolves to whether it had one. */
+  async persist(key: KeyInput<K>, options?: DurabilityOptions): Promise<boolean> {
+    return this.#decide(
+      key,
+      options,
+      withExpiry(NEVER, ({ expiresAt }) => expiresAt !== NEVER),
+    )
   }
 
   // Many keys
@@ -219,6 +307,15 @@ export class Store<K = string, V = Buffer> extends Readable<K, V> {
     }
     this.#engine.counters.sets += sets
     this.#engine.counters.deletes += batch.size - sets
+  }
+
+  async #decide<R>(
+    key: KeyInput<K>,
+    options: DurabilityOptions | undefined,
+    decide: Decide<V, R>,
+  ): Promise<R> {
+    this.checkOpen()
+    return this.#conditional.write(key as unknown as K, this.#durabilityOf(options), decide)
   }
 
   #durabilityOf(options: DurabilityOptions | undefined): Durability {

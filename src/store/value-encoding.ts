@@ -30,6 +30,8 @@ export interface ValueEncoding<V> {
   /** The bytes of `value`; throws `INVALID_VALUE` for what the encoding cannot hold. */
   encode(value: V): Uint8Array
   decode(bytes: Uint8Array, start: number, end: number): V
+  /** How a number is held: as it is, as text, or not at all. */
+  readonly numbers: 'number' | 'text' | 'none'
 }
 
 function invalidValue(message: string, cause?: unknown): VarveError {
@@ -52,6 +54,7 @@ const buffer: ValueEncoding<Uint8Array | string> = {
     throw invalidValue("With valueEncoding 'buffer' a value must be a Uint8Array or a string.")
   },
   decode: copyToBuffer,
+  numbers: 'none',
 }
 
 const utf8: ValueEncoding<string> = {
@@ -63,9 +66,11 @@ const utf8: ValueEncoding<string> = {
     return Buffer.from(value, 'utf8')
   },
   decode: decodeUtf8,
+  numbers: 'text',
 }
 
 const json: ValueEncoding<unknown> = {
+  numbers: 'number',
   encode(value) {
     let text: string | undefined
     try {
@@ -92,6 +97,7 @@ const json: ValueEncoding<unknown> = {
 const packr = new Packr({ useRecords: false, variableMapSize: true })
 
 const msgpack: ValueEncoding<unknown> = {
+  numbers: 'number',
   encode(value) {
     if (value === undefined) throw invalidValue('undefined is no value; delete the key instead.')
     try {
@@ -118,6 +124,7 @@ const msgpack: ValueEncoding<unknown> = {
 
 function custom<V>(encoding: CustomValueEncoding<V>): ValueEncoding<V> {
   return {
+    numbers: 'number',
     encode(value) {
       const bytes = encoding.encode(value)
       if (!(bytes instanceof Uint8Array))
