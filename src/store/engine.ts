@@ -31,6 +31,7 @@ import type { Wal } from '../wal/wal.js'
 import { Background, type BackgroundHost } from './background.js'
 import { CommitLog } from './commit-log.js'
 import { type CommitGroup, CommitPipeline, type CommitTarget } from './commit-pipeline.js'
+import { Deferred } from './deferred.js'
 import type { StoreEmitter } from './events.js'
 import { KeepAlive } from './keep-alive.js'
 import type { Settings } from './options.js'
@@ -99,6 +100,9 @@ export class Engine implements CommitTarget, BackgroundHost {
   #pressure: StallState = FREE
   #failure: VarveError | undefined
   #closing = false
+  /** Answers that {@link close} waits for. */
+  #owed = 0
+  #allAnswered: Deferred<void> | undefined
 
   constructor(parts: EngineParts) {
     this.#parts = parts
@@ -323,11 +327,26 @@ export class Engine implements CommitTarget, BackgroundHost {
     )
   }
 
+  /** Lets {@link close} wait for what a write that was applied still has to tell its caller. */
+  owe<T>(answer: Promise<T>): Promise<T> {
+    this.#owed++
+    const settle = (): void => {
+      if (--this.#owed === 0) this.#allAnswered?.resolve()
+    }
+    // A failure is the caller's to hear of.
+    answer.then(settle, settle)
+    return answer
+  }
+
   /** Stops everything in order; what durability owes is on its way to the device before the log is closed. */
   async close(): Promise<void> {
     const { wal, versions, tableCache } = this.#parts
     await this.pipeline.drained()
     this.#closing = true
+    if (this.#owed > 0) {
+      this.#allAnswered = new Deferred()
+      await this.#allAnswered.promise
+    }
     const failures: unknown[] = []
     const step = async (work: () => Promise<void>): Promise<void> => {
       try {

@@ -3,7 +3,7 @@
  *
  * - `'utf8'`: strings, ordered by their UTF-8 bytes, which is the order of code points.
  * - `'buffer'`: byte strings as they are.
- * - `'ordered'`: null < false < true < numbers < bigints < dates < strings < arrays, each in its natural order, arrays
+ * - `'ordered'`: null < false < true < numbers < dates < bigints < strings < arrays, each in its natural order, arrays
  *   element by element. Encoded by the package `bytewise` (docs/adr/0004); a bigint travels in the slot that bytewise
  *   has for binary keys, which this encoding does not offer, as [sign and length, magnitude].
  */

@@ -130,7 +130,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
 
   /** All entries that are left; closes the iterator. */
   all(): Promise<T[]> {
-    this.#closeAtEnd = true
+    this.#beClosedAtEnd()
     return this.nextMany(Number.POSITIVE_INFINITY)
   }
 
@@ -150,6 +150,8 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
         upper,
       })
     }
+    // What was fetched ahead was not handed out.
+    this.#left += this.#chunk.length - this.#chunkAt
     this.#mayHaveMore = this.#left > 0
     this.#chunk = []
     this.#chunkAt = 0
@@ -173,7 +175,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
 
   /** Synchronous iteration: the fastest way, with blocking reads. */
   [Symbol.iterator](): Iterator<T, undefined> {
-    this.#closeAtEnd = true
+    this.#beClosedAtEnd()
     return {
       next: () => {
         if (this.#chunkAt >= this.#chunk.length && !this.#refillSync())
@@ -188,7 +190,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   }
 
   [Symbol.asyncIterator](): this {
-    this.#closeAtEnd = true
+    this.#beClosedAtEnd()
     return this
   }
 
@@ -196,6 +198,12 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   async return(): Promise<IteratorResult<T, undefined>> {
     await this.close()
     return { done: true, value: undefined }
+  }
+
+  /** Lets the end close the iterator, also when it is there already. */
+  #beClosedAtEnd(): void {
+    this.#closeAtEnd = true
+    if (!this.#mayHaveMore && this.#pending === undefined) this.#release()
   }
 
   #refillSync(): boolean {
@@ -213,7 +221,9 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     const pending: Promise<void> = result.then(settle, settle)
     const iterator = this
     function settle(): void {
-      if (iterator.#pending === pending) iterator.#pending = undefined
+      if (iterator.#pending !== pending) return
+      iterator.#pending = undefined
+      if (iterator.#closeAtEnd) iterator.#beClosedAtEnd()
     }
     this.#pending = pending
     return result

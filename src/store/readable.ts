@@ -1,4 +1,5 @@
 /** What the store and a read view have in common: reading, at the newest state or at a pinned moment. */
+import { VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
 import { countEntries } from './count.js'
 import type { Engine } from './engine.js'
@@ -107,7 +108,16 @@ export abstract class Readable<K, V> {
     range: RangeOptions<K, V> & { readonly view?: Moment },
   ): RangeIterator<T, K, V> {
     this.checkOpen()
+    if (range.view !== undefined) this.#checkView(range.view)
     const sequence = range.view?.sequence ?? this.#sequence ?? this.#engine.lastSequence
     return new RangeIterator(this.#engine, this.#codec, projection, range, sequence)
+  }
+
+  /** What a view that was closed has seen may be gone; what another store's has seen was never here. */
+  #checkView(view: Moment): void {
+    if (!(view instanceof Readable) || view.#engine !== this.#engine) {
+      throw new VarveError('INVALID_ARGUMENT', 'The option view takes a view of the same store.')
+    }
+    view.checkOpen()
   }
 }

@@ -20,6 +20,7 @@ import { Readable } from './readable.js'
 import { Reader } from './reader.js'
 import type { OpenEngine } from './recovery.js'
 import { type StoreStatistics, statisticsOf } from './statistics.js'
+import { Transaction } from './transaction.js'
 import type { ValueInput } from './value-encoding.js'
 import { View } from './view.js'
 import type { WriteBatch, WriteOptions } from './write-batch.js'
@@ -28,6 +29,12 @@ import type { WriteBatch, WriteOptions } from './write-batch.js'
 export interface DurabilityOptions {
   /** When the promise resolves. Default: the store's `durability`. */
   readonly durability?: Durability
+}
+
+/** Options of {@link Store.transaction}. */
+export interface TransactionOptions extends DurabilityOptions {
+  /** How often a transaction that conflicts is run again. Default 10. */
+  readonly retries?: number
 }
 
 /** What {@link Store.applyBatch} did. */
@@ -101,9 +108,8 @@ export class Store<K = string, V = Buffer> extends Readable<K, V> {
     this.#engine.counters.deletes++
     let wasThere: Promise<boolean> = Promise.resolve(false)
     group.onApplied(() => {
-      wasThere = this.#reader.wasThere(encoded, group.firstSequence + index - 1)
       // Told below; a write that is refused after it was applied tells of the refusal instead.
-      wasThere.catch(() => undefined)
+      wasThere = this.#engine.owe(this.#reader.wasThere(encoded, group.firstSequence + index - 1))
     })
     await group.promiseFor(durability)
     return wasThere
@@ -208,6 +214,33 @@ export class Store<K = string, V = Buffer> extends Readable<K, V> {
     const { size } = batch
     await group.promiseFor(durability)
     return { successful: size, failed: 0 }
+  }
+
+  /**
+   * Runs `work` as a transaction: it reads one moment and its own writes, and its writes are committed together when it
+   * returns, unless something that it read or writes has changed meanwhile. Then it is run again, up to `retries` times
+   * (default 10), before it rejects with `CONFLICT`. A `work` that throws leaves nothing behind.
+   */
+  async transaction<R>(
+    work: (transaction: Transaction<K, V>) => Promise<R> | R,
+    options: TransactionOptions = {},
+  ): Promise<R> {
+    if (typeof work !== 'function') throw new VarveError('INVALID_ARGUMENT', 'transaction takes a function.')
+    const { retries = 10 } = options
+    const durability = this.#durabilityOf(options)
+    for (let attempt = 0; ; attempt++) {
+      this.checkOpen()
+      const transaction = new Transaction<K, V>(this.#engine, this.#codec, (ttl) => this.#expiryOf(ttl))
+      try {
+        const result = await work(transaction)
+        await transaction.commit(durability)
+        return result
+      } catch (error) {
+        transaction.rollback()
+        const isConflict = error instanceof VarveError && error.code === 'CONFLICT'
+        if (!isConflict || attempt >= retries) throw error
+      }
+    }
   }
 
   // Moments

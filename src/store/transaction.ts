@@ -1,0 +1,271 @@
+/**
+ * A transaction: snapshot isolation, optimistic.
+ *
+ * Reads see the moment at which the transaction began, and its own writes. Writes are gathered here and committed as
+ * one batch, in one synchronous step that first checks that nothing that was read or is written has changed since;
+ * otherwise nothing is written and the transaction conflicts.
+ */
+import { compareKeys } from '../base/bytes.js'
+import { Kind } from '../base/entry.js'
+import { VarveError } from '../base/errors.js'
+import { NotResident } from '../iterator/not-resident.js'
+import { BlockFetcher } from '../sstable/block-fetcher.js'
+import { Codec } from './codec.js'
+import type { Engine } from './engine.js'
+import { type KeyInput, keyEncodingOf } from './key-encoding.js'
+import type { Durability } from './options.js'
+import { type ByteRange, byteRangeOf, successorOf } from './range.js'
+import { type Projection, RangeIterator, type RangeOptions } from './range-iterator.js'
+import { nameOf, ReadSet } from './read-set.js'
+import { Reader } from './reader.js'
+import { type ValueInput, valueEncodingOf } from './value-encoding.js'
+import type { WriteOptions } from './write-batch.js'
+
+/** A write of the transaction; `value` is undefined for a removal. */
+interface PendingWrite {
+  readonly key: Uint8Array
+  readonly value: Uint8Array | undefined
+  readonly expiresAt: number
+}
+
+/** The range options of a transaction: its moment is its own. */
+export type TransactionRange<K, V> = Omit<RangeOptions<K, V>, 'fillCache'>
+
+/** Entries of a range inside a transaction; for `for await`, or all at once. */
+export class TransactionEntries<T> implements AsyncIterable<T> {
+  readonly #generate: () => AsyncGenerator<T, void, undefined>
+
+  /** @internal */
+  constructor(generate: () => AsyncGenerator<T, void, undefined>) {
+    this.#generate = generate
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<T, void, undefined> {
+    return this.#generate()
+  }
+
+  /** All of them. */
+  async all(): Promise<T[]> {
+    const all: T[] = []
+    for await (const item of this) all.push(item)
+    return all
+  }
+}
+
+export class Transaction<K, V> {
+  /** The moment at which the transaction reads. */
+  readonly sequence: number
+  readonly #engine: Engine
+  readonly #codec: Codec<K, V>
+  readonly #rawCodec: Codec<Uint8Array, Uint8Array>
+  readonly #reader: Reader<K, V>
+  readonly #expiryOf: (ttl: number | undefined) => number
+  readonly #readSet = new ReadSet()
+  /** By the key's bytes as a string. */
+  readonly #writes = new Map<string, PendingWrite>()
+  #ended = false
+
+  /** @internal */
+  constructor(engine: Engine, codec: Codec<K, V>, expiryOf: (ttl: number | undefined) => number) {
+    this.sequence = engine.lastSequence
+    this.#engine = engine
+    this.#codec = codec
+    this.#expiryOf = expiryOf
+    const { settings } = engine.parts
+    this.#rawCodec = new Codec<Uint8Array, Uint8Array>(
+      keyEncodingOf('buffer'),
+      valueEncodingOf('buffer'),
+      settings,
+    )
+    this.#reader = new Reader(engine, codec, this.sequence)
+    engine.pinned.pin(this.sequence)
+  }
+
+  /** The value under `key`, with this transaction's own writes. */
+  async get(key: KeyInput<K>): Promise<V | undefined> {
+    this.#checkActive()
+    const encoded = this.#codec.key(key as unknown as K)
+    const name = nameOf(encoded)
+    const own = this.#writes.get(name)
+    if (own !== undefined) return this.#ownValue(own)
+    this.#readSet.addKey(name, encoded.bytes.slice(0, encoded.length))
+    return this.#reader.get(key as unknown as K)
+  }
+
+  /** The values under `keys`, in their order. */
+  getMany(keys: readonly KeyInput<K>[]): Promise<(V | undefined)[]> {
+    return Promise.all(keys.map((key) => this.get(key)))
+  }
+
+  /** Whether there is a value under `key`. */
+  async exists(key: KeyInput<K>): Promise<boolean> {
+    return (await this.get(key)) !== undefined
+  }
+
+  /** Writes `value` under `key` when the transaction commits. */
+  set(key: KeyInput<K>, value: ValueInput<V>, options?: WriteOptions): void {
+    this.#checkActive()
+    const bytes = this.#codec.value(value as unknown as V).slice()
+    this.#write(key, bytes, this.#expiryOf(options?.ttl))
+  }
+
+  /** Removes `key` when the transaction commits. */
+  delete(key: KeyInput<K>): void {
+    this.#checkActive()
+    this.#write(key, undefined, 0)
+  }
+
+  /** `[key, value]` pairs of a range, with this transaction's own writes. Nobody else's write slips into what was read. */
+  entries(range: TransactionRange<K, V> = {}): TransactionEntries<[K, V]> {
+    return new TransactionEntries(() => this.#iterate('entry', range))
+  }
+
+  keys(range: TransactionRange<K, V> = {}): TransactionEntries<K> {
+    return new TransactionEntries(() => this.#iterate('key', range))
+  }
+
+  values(range: TransactionRange<K, V> = {}): TransactionEntries<V> {
+    return new TransactionEntries(() => this.#iterate('value', range))
+  }
+
+  /** Commits; rejects with `CONFLICT` when something that was read or is written has changed. @internal */
+  async commit(durability: Durability): Promise<void> {
+    this.#checkActive()
+    this.#ended = true
+    try {
+      // A transaction that wrote nothing saw one moment, which is all that it was promised.
+      if (this.#writes.size > 0) await this.#validateAndWrite(durability)
+    } finally {
+      this.#engine.pinned.unpin(this.sequence)
+    }
+  }
+
+  /** Forgets everything. @internal */
+  rollback(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#engine.pinned.unpin(this.sequence)
+  }
+
+  async #validateAndWrite(durability: Durability): Promise<void> {
+    const { pipeline, parts } = this.#engine
+    for (const [name, { key }] of this.#writes) this.#readSet.addKey(name, key)
+    const fetcher = new BlockFetcher(parts.tableCache, { blocking: false })
+    for (;;) {
+      if (!pipeline.flushQueue()) {
+        await pipeline.drained()
+        continue
+      }
+      try {
+        if (this.#readSet.hasChangedSince(this.sequence, this.#engine.readState, fetcher)) {
+          throw new VarveError(
+            'CONFLICT',
+            'What the transaction read or writes was changed meanwhile. Run it again.',
+          )
+        }
+      } catch (error) {
+        if (!(error instanceof NotResident)) throw error
+        await error.load()
+        continue
+      }
+      // Validated and joined in one step: no other write comes between.
+      const group = pipeline.join(durability)
+      for (const { key, value, expiresAt } of this.#writes.values()) {
+        if (value === undefined) group.operations.add(Kind.delete, key)
+        else group.operations.add(Kind.put, key, value, expiresAt)
+      }
+      await group.promiseFor(durability)
+      return
+    }
+  }
+
+  #write(key: KeyInput<K>, value: Uint8Array | undefined, expiresAt: number): void {
+    const encoded = this.#codec.key(key as unknown as K)
+    const bytes = encoded.bytes.slice(0, encoded.length)
+    this.#writes.set(nameOf(encoded), { key: bytes, value, expiresAt })
+  }
+
+  #ownValue({ value, expiresAt }: PendingWrite): V | undefined {
+    if (value === undefined || expiresAt <= this.#engine.parts.clock.now()) return undefined
+    return this.#codec.values.decode(value, 0, value.length)
+  }
+
+  async *#iterate<T>(
+    projection: Projection,
+    range: TransactionRange<K, V>,
+  ): AsyncGenerator<T, void, undefined> {
+    this.#checkActive()
+    const bounds = byteRangeOf(range, this.#codec.keys)
+    const reverse = range.reverse ?? false
+    let left = range.limit ?? Number.POSITIVE_INFINITY
+    let last: Uint8Array | undefined
+    let finished = false
+    try {
+      for await (const [keyBytes, valueBytes] of this.#merged(bounds, reverse, range.signal)) {
+        if (left <= 0) return
+        last = keyBytes
+        const key = this.#codec.keys.decode(keyBytes, 0, keyBytes.length)
+        const value = this.#codec.values.decode(valueBytes, 0, valueBytes.length)
+        if (range.filter !== undefined && !range.filter(key, value)) continue
+        left--
+        yield (projection === 'entry' ? [key, value] : projection === 'key' ? key : value) as T
+        if (left <= 0) return
+      }
+      finished = true
+    } finally {
+      this.#readSet.addRange(finished ? bounds : readPart(bounds, last, reverse))
+    }
+  }
+
+  /** The moment's entries and the own writes, merged in order; own writes win, own removals hide. */
+  async *#merged(
+    bounds: ByteRange,
+    reverse: boolean,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<[Uint8Array, Uint8Array], void, undefined> {
+    const direction = reverse ? -1 : 1
+    const own = [...this.#writes.values()]
+      .filter(({ key }) => isInside(key, bounds))
+      .sort((a, b) => compareKeys(a.key, b.key) * direction)
+    const now = this.#engine.parts.clock.now()
+    let at = 0
+    const stored = new RangeIterator<[Uint8Array, Uint8Array], Uint8Array, Uint8Array>(
+      this.#engine,
+      this.#rawCodec,
+      'entry',
+      { gte: bounds.lower, lt: bounds.upper, reverse, ...(signal === undefined ? {} : { signal }) },
+      this.sequence,
+    )
+    for await (const [key, value] of stored) {
+      for (; at < own.length && compareKeys(own[at].key, key) * direction < 0; at++) {
+        const write = own[at]
+        if (write.value !== undefined && write.expiresAt > now) yield [write.key, write.value]
+      }
+      if (at < own.length && compareKeys(own[at].key, key) === 0) continue
+      yield [key, value]
+    }
+    for (; at < own.length; at++) {
+      const write = own[at]
+      if (write.value !== undefined && write.expiresAt > now) yield [write.key, write.value]
+    }
+  }
+
+  #checkActive(): void {
+    if (this.#ended)
+      throw new VarveError('CLOSED', 'The transaction has ended; its methods must be awaited inside.')
+    if (this.#engine.closed) throw new VarveError('CLOSED', 'The store is closed. Open it again.')
+  }
+}
+
+function isInside(key: Uint8Array, { lower, upper }: ByteRange): boolean {
+  return (
+    (lower === undefined || compareKeys(key, lower) >= 0) &&
+    (upper === undefined || compareKeys(key, upper) < 0)
+  )
+}
+
+/** What of `bounds` an iteration saw that ended behind `last`. */
+function readPart({ lower, upper }: ByteRange, last: Uint8Array | undefined, reverse: boolean): ByteRange {
+  if (last === undefined) return { lower: new Uint8Array(0), upper: new Uint8Array(0) }
+  return reverse ? { lower: last, upper } : { lower, upper: successorOf(last) }
+}
