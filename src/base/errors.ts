@@ -98,3 +98,11 @@ export function ioError(error: unknown, doing: string, path: string): VarveError
       : `The file system failed with ${errno} while ${doing} ${path}.`
   return new VarveError('IO_ERROR', what, { cause: error, path })
 }
+
+/** `value` for a message, whatever it is. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'function') return 'a function'
+  if (Array.isArray(value)) return 'an array'
+  return typeof value === 'object' && value !== null ? 'an object' : String(value)
+}

@@ -8,7 +8,7 @@
  *   has for binary keys, which this encoding does not offer, as [sign and length, magnitude].
  */
 import bytewise from 'bytewise'
-import { VarveError } from '../base/errors.js'
+import { shown, VarveError } from '../base/errors.js'
 import type { SearchKey } from '../memtable/search-key.js'
 
 /** A key of the encoding `'ordered'`. */
@@ -126,7 +126,10 @@ function bigintFromBytes(bytes: Uint8Array): bigint {
 const ORDERED =
   "null, a boolean, number, bigint, Date, string or an array of these with keyEncoding 'ordered'"
 
-function toBytewise(key: OrderedKey): unknown {
+/** Deeper arrays are refused: the key of a cyclic one would have no end. */
+const MAX_DEPTH = 64
+
+function toBytewise(key: OrderedKey, depth = 0): unknown {
   switch (typeof key) {
     case 'boolean':
       return key
@@ -142,7 +145,12 @@ function toBytewise(key: OrderedKey): unknown {
       return key
     default:
       if (key === null) return null
-      if (Array.isArray(key)) return key.map(toBytewise)
+      if (Array.isArray(key)) {
+        if (depth >= MAX_DEPTH)
+          throw new VarveError('INVALID_KEY', `A key must not nest arrays deeper than ${MAX_DEPTH}.`)
+        // Not `map`, which would pass over the holes of a sparse array.
+        return Array.from(key, (element) => toBytewise(element, depth + 1))
+      }
       if (key instanceof Date) {
         if (Number.isNaN(key.getTime()))
           throw new VarveError('INVALID_KEY', 'An invalid date cannot be a key.')
@@ -176,8 +184,12 @@ const ordered: KeyEncoding<OrderedKey> = {
     target.set(bytes, 0, bytes.length - 1)
   },
   decode(bytes, start, end) {
-    // bytewise keeps no reference to its input, but it wants a Buffer of its own extent.
-    return fromBytewise(bytewise.decode(Buffer.from(bytes.subarray(start, end))))
+    try {
+      // bytewise keeps no reference to its input, but it wants a Buffer of its own extent.
+      return fromBytewise(bytewise.decode(Buffer.from(bytes.subarray(start, end))))
+    } catch (cause) {
+      throw new VarveError('CORRUPTION', "A stored key is none of keyEncoding 'ordered'.", { cause })
+    }
   },
 }
 
@@ -185,10 +197,10 @@ const ENCODINGS = { utf8, buffer, ordered } as const
 
 /** The encoding of a name; throws `INVALID_ARGUMENT` for one that there is not. */
 export function keyEncodingOf<K>(name: KeyEncodingName): KeyEncoding<K> {
-  if (!Object.hasOwn(ENCODINGS, name)) {
+  if (typeof name !== 'string' || !Object.hasOwn(ENCODINGS, name)) {
     throw new VarveError(
       'INVALID_ARGUMENT',
-      `keyEncoding must be 'utf8', 'buffer' or 'ordered', not ${JSON.stringify(name)}.`,
+      `keyEncoding must be 'utf8', 'buffer' or 'ordered', not ${shown(name)}.`,
     )
   }
   return ENCODINGS[name] as unknown as KeyEncoding<K>

@@ -1,5 +1,5 @@
 /** The options of a store: what they are, their defaults, and the check of what a user gives. */
-import { VarveError } from '../base/errors.js'
+import { shown, VarveError } from '../base/errors.js'
 import type { Clock } from '../env/clock.js'
 import type { Executor } from '../env/executor.js'
 import type { FileSystem } from '../env/file-system.js'
@@ -119,7 +119,7 @@ function integer(
   if (!Number.isInteger(value) || value < least || value > most) {
     throw new VarveError(
       'INVALID_ARGUMENT',
-      `${name} must be a whole number from ${least} to ${most}, not ${String(value)}.`,
+      `${name} must be a whole number from ${least} to ${most}, not ${shown(value)}.`,
     )
   }
   return value
@@ -146,7 +146,7 @@ export function checkDurability(value: Durability | undefined, fallback: Durabil
   if (value !== 'memory' && value !== 'os' && value !== 'disk') {
     throw new VarveError(
       'INVALID_ARGUMENT',
-      `durability must be 'memory', 'os' or 'disk', not ${JSON.stringify(value)}.`,
+      `durability must be 'memory', 'os' or 'disk', not ${shown(value)}.`,
     )
   }
   return value
@@ -157,6 +157,17 @@ function checkCompression(value: CompressionOption | undefined): 'snappy' | 'gzi
   if (value === false || value === 'none') return 'none'
   if (value === 'gzip') return 'gzip'
   throw new VarveError('INVALID_ARGUMENT', "compression must be 'snappy', 'gzip', 'none', true or false.")
+}
+
+/** What the store runs on is called later, where a wrong one would fail in a strange place. */
+function checkSurroundings({ fileSystem, clock, executor, random }: StoreOptions): void {
+  const refuse = (name: string, what: string): never => {
+    throw new VarveError('INVALID_ARGUMENT', `${name} must be ${what}.`)
+  }
+  if (fileSystem !== undefined && typeof fileSystem?.open !== 'function') refuse('fileSystem', 'a FileSystem')
+  if (clock !== undefined && typeof clock?.now !== 'function') refuse('clock', 'a Clock')
+  if (executor !== undefined && typeof executor?.execute !== 'function') refuse('executor', 'an Executor')
+  if (random !== undefined && typeof random !== 'function') refuse('random', 'a function like Math.random')
 }
 
 /** The names of all options, so that a misspelt one is refused rather than ignored. */
@@ -205,6 +216,7 @@ export function resolveSettings(options: StoreOptions): Settings {
     throw new VarveError('INVALID_ARGUMENT', 'The options must be an object.')
   }
   checkNames(options)
+  checkSurroundings(options)
   const shardCount = integer('shardCount', options.shardCount, 4, 1, 256)
   if ((shardCount & (shardCount - 1)) !== 0) {
     throw new VarveError('INVALID_ARGUMENT', `shardCount must be a power of two, not ${shardCount}.`)

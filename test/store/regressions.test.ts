@@ -1,0 +1,97 @@
+/** The smallest tests of bugs that the model tests (test/model) found, named by the behaviour that was wrong. */
+import { expect, test } from 'vitest'
+import { open, type Store, type StoreOptions, WriteBatch } from '../../src/index.js'
+import { type File, ManualClock, MemoryFileSystem, type OpenMode } from '../../src/testing.js'
+
+function openOn(fileSystem: MemoryFileSystem, options: StoreOptions = {}): Promise<Store<string, string>> {
+  return open<string, string>('/db', {
+    valueEncoding: 'utf8',
+    clock: new ManualClock(),
+    fileSystem,
+    ...options,
+  })
+}
+
+async function storeWith(...keys: string[]): Promise<Store<string, string>> {
+  const store = await openOn(new MemoryFileSystem())
+  for (const key of keys) await store.set(key, key)
+  return store
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** The number of tables on the disk, when nothing moves any more. */
+async function tablesOn(fileSystem: MemoryFileSystem): Promise<number> {
+  for (let turns = 0; turns < 10; turns++) await turn()
+  return (await fileSystem.readdir('/db')).filter((name) => name.endsWith('.sst')).length
+}
+
+test('a batch that is cleared right after the call is counted as it was', async () => {
+  await using store = await storeWith()
+  const batch = new WriteBatch<string, string>().set('a', '1').delete('b')
+  const applied = store.applyBatch(batch)
+  batch.clear()
+  expect(await applied).toEqual({ successful: 2, failed: 0 })
+})
+
+test('an entry that was fetched ahead and passed over by a seek does not count towards the limit', async () => {
+  await using store = await storeWith('a', 'b', 'c')
+  await using iterator = store.keys({ limit: 3 })
+  expect(await iterator.next()).toEqual({ done: false, value: 'a' })
+  iterator.seek('b')
+  expect(await iterator.nextMany(9)).toEqual(['b', 'c'])
+})
+
+test.each(['all', 'for', 'for await'])(
+  '%s lets go of an iterator that is at its end already',
+  async (how) => {
+    const fileSystem = new MemoryFileSystem()
+    await using store = await openOn(fileSystem)
+    await store.set('a', '1')
+    await store.flush()
+    const iterator = store.keys()
+    expect(await iterator.nextMany(9)).toEqual(['a'])
+    if (how === 'all') expect(await iterator.all()).toEqual([])
+    else if (how === 'for') expect([...iterator]).toEqual([])
+    else for await (const key of iterator) expect(key).toBe('nothing')
+    await store.delete('a')
+    await store.compact()
+    expect(await tablesOn(fileSystem)).toBe(0)
+  },
+)
+
+test('a delete tells whether the key was there, though the store is closed while it looks', async () => {
+  class SlowFileSystem extends MemoryFileSystem {
+    override async open(path: string, mode: OpenMode): Promise<File> {
+      if (path.endsWith('.sst')) for (let turns = 0; turns < 20; turns++) await turn()
+      return super.open(path, mode)
+    }
+  }
+  const fileSystem = new SlowFileSystem()
+  await using before = await openOn(fileSystem)
+  await before.set('a', '1')
+  await before.flush()
+  await before.close()
+  const store = await openOn(fileSystem)
+  const deleted = store.delete('a')
+  await store.close()
+  expect(await deleted).toBe(true)
+})
+
+test('an iterator refuses a view that was closed, and one of another store', async () => {
+  await using store = await storeWith('a')
+  await using other = await storeWith('a')
+  const view = store.view()
+  expect(() => other.entries({ view })).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' }))
+  view.close()
+  expect(() => store.entries({ view })).toThrow(expect.objectContaining({ code: 'CLOSED' }))
+})
+
+test('ordered keys of different types come in the order that the documentation tells', async () => {
+  await using store = await open('/db', { keyEncoding: 'ordered', fileSystem: new MemoryFileSystem() })
+  const keys = [null, false, true, 1e300, new Date(0), -1n, 'a', ['a']]
+  for (const key of keys.toReversed()) await store.set(key, '')
+  expect(await store.keys().all()).toEqual(keys)
+})
