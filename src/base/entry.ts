@@ -18,13 +18,22 @@ export const Kind = {
   put: 1,
   /** The key holds the stored value, behind its expiry. */
   putWithExpiry: 2,
+  /** A tombstone for an entry whose time to live had run out. */
+  expire: 3,
+  /** A tombstone for an entry that made room for others. */
+  evict: 4,
 } as const
 
 /** One of {@link Kind}. */
 export type Kind = (typeof Kind)[keyof typeof Kind]
 
 /** The largest kind that this version knows. */
-export const MAX_KIND = 2
+export const MAX_KIND = 4
+
+/** Whether an entry of `kind` says that the key is not there. Why it is not matters to watchers only. */
+export function isTombstone(kind: number): boolean {
+  return kind === Kind.delete || kind >= Kind.expire
+}
 
 /** The bytes of an expiry in front of a value. */
 export const EXPIRY_LENGTH = 8

@@ -11,7 +11,7 @@
  * "Leveled compaction" and stripes as in RocksDB's CompactionIterator and Pebble's compactionIter (facts, not code).
  */
 import { compareBytes, EMPTY } from '../base/bytes.js'
-import { expiryOf, Kind } from '../base/entry.js'
+import { expiryOf, isTombstone, Kind } from '../base/entry.js'
 import type { Cursor } from '../iterator/cursor.js'
 
 /** What decides beside the entries themselves. */
@@ -82,7 +82,7 @@ export class CompactionIterator {
       if (!isSameKey) keptVersionOfKey = false
       sameKeyAsLast = true
       this.#describe(cursor, stripe)
-      if (this.kind === Kind.delete && this.#bottommost && stripe === 0) continue
+      if (this.#bottommost && stripe === 0 && isTombstone(this.kind)) continue
       this.startsKey = !keptVersionOfKey
       this.valid = true
       return

@@ -5,7 +5,7 @@
  * Not a `Cursor`: it knows only user keys. `NotResident` and errors pass through; then seek again.
  */
 import { compareBytes, copyOf, EMPTY } from '../base/bytes.js'
-import { expiryOf, Kind, MAX_SEQUENCE, userValueStart } from '../base/entry.js'
+import { expiryOf, isTombstone, Kind, MAX_SEQUENCE, userValueStart } from '../base/entry.js'
 import type { Cursor } from './cursor.js'
 
 export class VisibleCursor {
@@ -112,7 +112,7 @@ export class VisibleCursor {
   /** Takes over the entry; false when it is a tombstone or has expired. */
   #describe(cursor: Cursor): boolean {
     const kind = cursor.kind
-    if (kind === Kind.delete) return false
+    if (isTombstone(kind)) return false
     if (kind === Kind.putWithExpiry && expiryOf(kind, cursor.valueBytes, cursor.valueStart) <= this.#now)
       return false
     this.valid = true

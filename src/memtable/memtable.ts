@@ -8,7 +8,7 @@
  * goes back to the pool when the last pin is gone.
  */
 import { assert } from '../base/assert.js'
-import { Kind } from '../base/entry.js'
+import { isTombstone } from '../base/entry.js'
 import { hash32 } from '../base/hash.js'
 import type { Cursor } from '../iterator/cursor.js'
 import { Arena, type ArenaPool, MAX_ARENA_BYTES } from './arena.js'
@@ -152,7 +152,7 @@ export class Memtable {
     if (this.#entryCount === 0) this.#firstSequence = sequence
     this.#lastSequence = sequence
     this.#entryCount++
-    if (kind === Kind.delete) this.#tombstoneCount++
+    if (isTombstone(kind)) this.#tombstoneCount++
   }
 
   /** Finds the newest version of `key` at or before `sequence`; describes it in `found` and says whether there is one. */

@@ -9,7 +9,7 @@
 import { assert } from '../base/assert.js'
 import { compareBytes, copyOf } from '../base/bytes.js'
 import { fileSalt } from '../base/checksum.js'
-import { expiryOf, Kind, MAX_SEQUENCE, NEVER } from '../base/entry.js'
+import { expiryOf, isTombstone, Kind, MAX_SEQUENCE, NEVER } from '../base/entry.js'
 import { hash32 } from '../base/hash.js'
 import type { File } from '../env/file-system.js'
 import { BlockBuilder } from './block-builder.js'
@@ -121,7 +121,7 @@ export class TableBuilder {
     this.#rawValueBytes += valueEnd - valueStart
     if (sequence < this.#smallestSequence) this.#smallestSequence = sequence
     if (sequence > this.#largestSequence) this.#largestSequence = sequence
-    if (kind === Kind.delete) this.#tombstoneCount++
+    if (isTombstone(kind)) this.#tombstoneCount++
     else if (kind === Kind.putWithExpiry) this.#countExpiry(expiryOf(kind, value, valueStart))
   }
 

@@ -3,7 +3,7 @@
  * Yields one error for each thing that is wrong and goes on behind it.
  */
 import { compareBytes, copyOf, EMPTY } from '../base/bytes.js'
-import { Kind } from '../base/entry.js'
+import { isTombstone, Kind } from '../base/entry.js'
 import { corruption, VarveError } from '../base/errors.js'
 import { hash32 } from '../base/hash.js'
 import type { Block } from './block.js'
@@ -157,7 +157,7 @@ function checkBlock(
     census.entryCount++
     census.rawKeyBytes += keyEnd - keyStart
     census.rawValueBytes += cursor.valueEnd - cursor.valueStart
-    if (cursor.kind === Kind.delete) census.tombstoneCount++
+    if (isTombstone(cursor.kind)) census.tombstoneCount++
     if (cursor.kind === Kind.putWithExpiry) census.expiringCount++
     last = placeOf(cursor)
   }

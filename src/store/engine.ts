@@ -60,6 +60,11 @@ export interface EngineParts {
   readonly events: StoreEmitter
 }
 
+/** Watches commits; must not throw and must copy what it keeps. */
+export interface CommitObserver {
+  applied(operations: GroupBuffer, firstSequence: number): void
+}
+
 /** Operations since the store was opened. */
 export interface OperationCounters {
   sets: number
@@ -85,6 +90,8 @@ export class Engine implements CommitTarget, BackgroundHost {
   readonly pinned = new PinnedSequences()
   readonly gate: StallGate
   readonly keepAlive: KeepAlive
+  /** Told of every group in the step in which it is applied. */
+  readonly observers = new Set<CommitObserver>()
   readonly counters: OperationCounters = { sets: 0, deletes: 0, gets: 0, hits: 0 }
   readonly #parts: EngineParts
   readonly #log: CommitLog
@@ -209,6 +216,7 @@ export class Engine implements CommitTarget, BackgroundHost {
     group.firstSequence = firstSequence
     this.#lastSequence += operations.count
     if (group.memoryOnly) this.#log.appendLater(operations, firstSequence)
+    for (const observer of this.observers) observer.applied(operations, firstSequence)
   }
 
   async sync(): Promise<void> {

@@ -5,7 +5,7 @@
  * Synchronous and safe to run again from its start: with a fetcher that must not block it throws `NotResident`.
  */
 import { compareBytes } from '../base/bytes.js'
-import { expiryOf, Kind, userValueStart } from '../base/entry.js'
+import { expiryOf, isTombstone, Kind, userValueStart } from '../base/entry.js'
 import { hash32 } from '../base/hash.js'
 import type { Clock } from '../env/clock.js'
 import type { FoundEntry } from '../memtable/memtable.js'
@@ -47,7 +47,7 @@ export function lookUp(
   clock: Clock,
 ): boolean {
   if (!findVersion(state, key, sequence, fetcher, result)) return false
-  if (result.kind === Kind.delete) return false
+  if (isTombstone(result.kind)) return false
   return result.kind !== Kind.putWithExpiry || result.expiresAt > clock.now()
 }
 

@@ -126,12 +126,23 @@ function custom<V>(encoding: CustomValueEncoding<V>): ValueEncoding<V> {
   return {
     numbers: 'number',
     encode(value) {
-      const bytes = encoding.encode(value)
+      let bytes: Uint8Array
+      try {
+        bytes = encoding.encode(value)
+      } catch (error) {
+        throw invalidValue('encode() of the valueEncoding has thrown; see cause.', error)
+      }
       if (!(bytes instanceof Uint8Array))
         throw invalidValue('encode() of the valueEncoding must return a Uint8Array.')
       return bytes
     },
-    decode: (bytes, start, end) => encoding.decode(copyToBuffer(bytes, start, end)),
+    decode(bytes, start, end) {
+      try {
+        return encoding.decode(copyToBuffer(bytes, start, end))
+      } catch (error) {
+        throw invalidValue('decode() of the valueEncoding has thrown; see cause.', error)
+      }
+    },
   }
 }
 
@@ -142,8 +153,9 @@ export function valueEncodingOf<V>(encoding: ValueEncodingName | CustomValueEnco
   if (typeof encoding === 'string' && Object.hasOwn(ENCODINGS, encoding)) {
     return ENCODINGS[encoding] as unknown as ValueEncoding<V>
   }
-  if (typeof encoding === 'object' && encoding !== null && 'encode' in encoding && 'decode' in encoding) {
-    return custom(encoding)
+  if (typeof encoding === 'object' && encoding !== null) {
+    if (typeof encoding.encode === 'function' && typeof encoding.decode === 'function')
+      return custom(encoding)
   }
   throw new VarveError(
     'INVALID_ARGUMENT',

@@ -1,5 +1,5 @@
 /** A list of writes that are applied together or not at all. */
-import { VarveError } from '../base/errors.js'
+import { checkDuration } from './options.js'
 
 /** Options of one write. */
 export interface WriteOptions {
@@ -28,9 +28,7 @@ export class WriteBatch<K = string, V = Uint8Array | string> {
   /** Adds a write of `value` under `key`. */
   set(key: K, value: V, options?: WriteOptions): this {
     const ttl = options?.ttl
-    if (ttl !== undefined && !(ttl >= 0)) {
-      throw new VarveError('INVALID_ARGUMENT', 'ttl must be a number of milliseconds, 0 or more.')
-    }
+    checkDuration('ttl', ttl, 0)
     this.#operations.push({ type: 'set', key, value, ttl })
     return this
   }
