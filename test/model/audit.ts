@@ -1,0 +1,80 @@
+/** Looks at a store through every window: all ways of reading agree with the model, and the directory holds what it needs. */
+import { parseFileName } from '../../src/base/file-names.js'
+import { holds, same } from './check.js'
+import type { Range } from './commands.js'
+import { type Expected, ExpectedScan } from './expected-scan.js'
+import type { RankedKeys } from './key-space.js'
+import { visibilityOf } from './model.js'
+import { DIRECTORY, type Session } from './session.js'
+
+export const FOREIGN_FILE = 'notes.txt'
+
+const EVERYTHING: Range = {
+  gte: undefined,
+  gt: undefined,
+  lte: undefined,
+  lt: undefined,
+  prefix: undefined,
+  reverse: false,
+  limit: undefined,
+  filter: false,
+}
+
+export async function audit(session: Session, keys: RankedKeys): Promise<void> {
+  await session.settle()
+  const { store, model } = session
+  const { sequence } = session
+  same(sequence, model.issued, 'the sequence number of an idle store')
+  const state = model.stateAt(sequence)
+  const now = session.clock.now()
+  const describe = ({ rank, value }: Expected): string => `${rank}=${value}`
+  const describeEntry = ([key, value]: [string, Buffer]): string => `${keys.rankOf(key)}=${value}`
+  for (const reverse of [false, true]) {
+    const range = { ...EVERYTHING, reverse }
+    const sync = [...store.entries({ reverse })].map(describeEntry)
+    ExpectedScan.of(keys, state, now, range, describe).take(sync, Number.POSITIVE_INFINITY)
+    const async = (await session.drive(store.entries({ reverse }).all())).map(describeEntry)
+    same(async.join(), sync.join(), 'the asynchronous scan beside the synchronous one')
+  }
+  const all = Array.from({ length: keys.count }, (_, rank) => keys.key(rank))
+  const found = await session.drive(store.getMany(all))
+  const forwards = store.entries()
+  for (const [rank, value] of found.entries()) {
+    const held = state.get(rank)
+    const visibility = visibilityOf(held, now)
+    const text = value?.toString()
+    if (text !== undefined || visibility !== 'maybe') {
+      same(text, visibility === 'no' ? undefined : held?.operation.value, `get of key ${rank}`)
+    }
+    same(store.getSync(keys.key(rank))?.toString(), text, `getSync of key ${rank}`)
+    forwards.seek(keys.key(rank))
+    const [entry] = forwards.nextManySync(1)
+    const sought = entry !== undefined && keys.rankOf(entry[0]) === rank ? entry[1].toString() : undefined
+    same(sought, text, `seek to key ${rank}`)
+  }
+  await forwards.close()
+  await checkDirectory(session)
+}
+
+/** The directory of an idle store holds what the store needs and what is not the store's, and nothing else. */
+async function checkDirectory(session: Session): Promise<void> {
+  const { views, iterators, store, disk } = session
+  await session.settle()
+  const names = await disk.memory.readdir(DIRECTORY)
+  const kinds = names.map((name) => parseFileName(name)?.kind ?? name)
+  const count = (kind: string): number => kinds.filter((one) => one === kind).length
+  same(count(FOREIGN_FILE), 1, 'a file that is not the store’s')
+  same(count('current'), 1, 'CURRENT')
+  same(count('manifest'), 1, `MANIFESTs in ${names.join()}`)
+  same(count('temporary'), 0, `temporary files in ${names.join()}`)
+  const { wal, levels } = store.stats()
+  // The file of the next segment is made ahead of time.
+  const spare = count('wal') - wal.segments
+  holds(
+    spare === 0 || spare === 1,
+    `one segment to spare at most in ${names.join()}, of ${wal.segments} in use`,
+  )
+  if (views.length > 0 || iterators.length > 0) return
+  const tables = levels.reduce((sum, level) => sum + level.tables, 0)
+  same(count('sst'), tables, `tables in ${names.join()}`)
+}

@@ -1,0 +1,17 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { runOf } from './commands.js'
+import { Coverage } from './coverage.js'
+import { bufferKeys } from './key-space.js'
+import { Machine } from './machine.js'
+
+test('a run is a function of its seed, down to the operations of the disk', { timeout: 60_000 }, async () => {
+  const runs = runOf(bufferKeys.count, bufferKeys.prefixCount, { crash: 2, reopen: 1, iterate: 4 })
+  for (const run of fc.sample(runs, { numRuns: 25, seed: 20 })) {
+    const [once, twice] = [new Coverage(), new Coverage()]
+    await Machine.carryOut(bufferKeys, run, once)
+    await Machine.carryOut(bufferKeys, run, twice)
+    expect(twice).toEqual(once)
+    expect(once.operations).toBeGreaterThan(0)
+  }
+})
