@@ -99,7 +99,9 @@ const packr = new Packr({ useRecords: false, variableMapSize: true })
 const msgpack: ValueEncoding<unknown> = {
   numbers: 'number',
   encode(value) {
-    if (value === undefined) throw invalidValue('undefined is no value; delete the key instead.')
+    // Both would be written as undefined, which is what a missing key reads as.
+    if (value === undefined || typeof value === 'function')
+      throw invalidValue(`A value must not be ${typeof value}; to remove a key, delete it.`)
     try {
       return packr.pack(value)
     } catch (error) {
