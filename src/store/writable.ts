@@ -1,0 +1,263 @@
+/** The writing methods of a store: one key, many keys, transactions. */
+import { Kind, NEVER } from '../base/entry.js'
+import { VarveError } from '../base/errors.js'
+import type { Codec } from './codec.js'
+import type { CommitGroup } from './commit-pipeline.js'
+import { ConditionalWriter, type Decide } from './conditional-writer.js'
+import { incremented, updated, whenAbsent, whenEqual, withExpiry } from './conditions.js'
+import type { Engine } from './engine.js'
+import type { KeyInput } from './key-encoding.js'
+import { checkDurability, checkDuration, type Durability } from './options.js'
+import { Readable } from './readable.js'
+import { Reader } from './reader.js'
+import { Transaction } from './transaction.js'
+import type { ValueInput } from './value-encoding.js'
+import type { WriteBatch, WriteOptions } from './write-batch.js'
+
+/** Options of a write whose durability can be chosen. */
+export interface DurabilityOptions {
+  /** When the promise resolves. Default: the store's `durability`. */
+  readonly durability?: Durability
+}
+
+/** Options of {@link Store.transaction}. */
+export interface TransactionOptions extends DurabilityOptions {
+  /** How often a transaction that conflicts is run again. Default 10. */
+  readonly retries?: number
+}
+
+/** What {@link Store.applyBatch} did. */
+export interface BatchResult {
+  /** The writes that were applied: all of them. */
+  readonly successful: number
+  /** Always 0: a batch that fails rejects and applies nothing. */
+  readonly failed: number
+}
+
+/** Everything that writes. A write is refused whole: whatever is wrong with it, nothing is written. */
+export abstract class Writable<K, V> extends Readable<K, V> {
+  readonly #engine: Engine
+  readonly #codec: Codec<K, V>
+  readonly #reader: Reader<K, V>
+  readonly #conditional: ConditionalWriter<K, V>
+  readonly #durability: Durability
+  readonly #defaultTtlMs: number
+
+  /** @internal */
+  constructor(engine: Engine, codec: Codec<K, V>) {
+    super(engine, codec)
+    const { settings } = engine.parts
+    this.#engine = engine
+    this.#codec = codec
+    this.#reader = new Reader(engine, codec)
+    this.#conditional = new ConditionalWriter(engine, codec)
+    this.#durability = settings.durability
+    this.#defaultTtlMs = settings.defaultTtlMs
+  }
+
+  // One key
+
+  /** Writes `value` under `key`. Resolves when it is as durable as asked for. */
+  set(key: KeyInput<K>, value: ValueInput<V>, options?: WriteOptions & DurabilityOptions): Promise<void> {
+    try {
+      this.checkOpen()
+      const durability = this.#durabilityOf(options)
+      const expiresAt = this.#expiryOf(options?.ttl)
+      const encodedKey = this.#codec.key(key as unknown as K)
+      const encodedValue = this.#codec.value(value as unknown as V)
+      const group = this.#engine.pipeline.join(durability)
+      group.operations.add(Kind.put, encodedKey.bytes, encodedValue, expiresAt, encodedKey.length)
+      this.#engine.counters.sets++
+      return group.promiseFor(durability)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Removes `key`; resolves to whether it was there. */
+  async delete(key: KeyInput<K>, options?: DurabilityOptions): Promise<boolean> {
+    this.checkOpen()
+    const durability = this.#durabilityOf(options)
+    const encoded = this.#codec.keyCopy(key as unknown as K)
+    const group = this.#engine.pipeline.join(durability)
+    const index = group.operations.count
+    group.operations.add(Kind.delete, encoded.bytes, undefined, undefined, encoded.length)
+    this.#engine.counters.deletes++
+    let wasThere: Promise<boolean> = Promise.resolve(false)
+    group.onApplied(() => {
+      // Told below; a write that is refused after it was applied tells of the refusal instead.
+      wasThere = this.#engine.owe(this.#reader.wasThere(encoded, group.firstSequence + index - 1))
+    })
+    await group.promiseFor(durability)
+    return wasThere
+  }
+
+  /** Writes `value` only where nothing is; resolves to whether it did. */
+  async setNX(
+    key: KeyInput<K>,
+    value: ValueInput<V>,
+    options?: WriteOptions & DurabilityOptions,
+  ): Promise<boolean> {
+    return this.#decide(key, options, whenAbsent(value as unknown as V, this.#expiryOf(options?.ttl)))
+  }
+
+  /**
+   * Writes what `next` makes of the value under `key` (undefined when there is none); returning undefined removes the
+   * key. Atomic: no other write comes between. `next` is called once and must be synchronous. Without a `ttl` an expiry
+   * stays as it is. Resolves to the new value.
+   */
+  async update(
+    key: KeyInput<K>,
+    next: (old: V | undefined) => ValueInput<V> | undefined,
+    options?: WriteOptions & DurabilityOptions,
+  ): Promise<V | undefined> {
+    if (typeof next !== 'function') throw new VarveError('INVALID_ARGUMENT', 'update takes a function.')
+    const expiresAt = options?.ttl === undefined ? undefined : this.#expiryOf(options.ttl)
+    const make = next as unknown as (old: V | undefined) => V | undefined
+    return this.#decide(key, options, updated(make, expiresAt, this.#expiryOf(undefined)))
+  }
+
+  /**
+   * Adds `by` to the number under `key`; a missing key counts as 0. With `valueEncoding` `'utf8'` the number is written
+   * as text. An expiry stays as it is. Resolves to the sum; `INVALID_VALUE` when what is there is no number.
+   */
+  async increment(key: KeyInput<K>, by = 1, options?: DurabilityOptions): Promise<number> {
+    if (typeof by !== 'number' || !Number.isFinite(by)) {
+      throw new VarveError('INVALID_ARGUMENT', 'increment takes a finite number.')
+    }
+    const { numbers } = this.#codec.values
+    if (numbers === 'none') {
+      throw new VarveError(
+        'INVALID_ARGUMENT',
+        "increment needs a valueEncoding that holds numbers, not 'buffer'.",
+      )
+    }
+    return this.#decide(key, options, incremented(by, numbers === 'text', this.#expiryOf(undefined)))
+  }
+
+  /**
+   * Writes `next` only where the value equals `expected`; undefined stands for "not there", on both sides. Resolves to
+   * whether it did.
+   */
+  async compareAndSet(
+    key: KeyInput<K>,
+    expected: ValueInput<V> | undefined,
+    next: ValueInput<V> | undefined,
+    options?: WriteOptions & DurabilityOptions,
+  ): Promise<boolean> {
+    const condition = whenEqual(
+      expected as V | undefined,
+      next as V | undefined,
+      this.#expiryOf(options?.ttl),
+    )
+    return this.#decide(key, options, condition)
+  }
+
+  // Time to live
+
+  /** Milliseconds until the entry expires; `Infinity` for never, undefined when there is none. */
+  async ttl(key: KeyInput<K>): Promise<number | undefined> {
+    return (await this.getEntry(key))?.ttl
+  }
+
+  /** Lets the entry expire in `ttlMs` milliseconds; resolves to whether it was there. 0 takes an expiry away. */
+  async expire(key: KeyInput<K>, ttlMs: number, options?: DurabilityOptions): Promise<boolean> {
+    if (ttlMs === undefined)
+      throw new VarveError('INVALID_ARGUMENT', 'expire takes a number of milliseconds.')
+    return this.#decide(key, options, withExpiry(this.#expiryOf(ttlMs)))
+  }
+
+  /** Takes the expiry of an entry away; resolves to whether it had one. */
+  async persist(key: KeyInput<K>, options?: DurabilityOptions): Promise<boolean> {
+    return this.#decide(
+      key,
+      options,
+      withExpiry(NEVER, ({ expiresAt }) => expiresAt !== NEVER),
+    )
+  }
+
+  // Many keys
+
+  /** Applies a batch: all of its writes, or with an error none. They become visible together. */
+  async applyBatch(
+    batch: WriteBatch<KeyInput<K>, ValueInput<V>>,
+    options?: DurabilityOptions,
+  ): Promise<BatchResult> {
+    this.checkOpen()
+    const durability = this.#durabilityOf(options)
+    const group = this.#engine.pipeline.join(durability)
+    this.#addBatch(group, batch)
+    // The caller may reuse the batch before the promise resolves.
+    const { size } = batch
+    await group.promiseFor(durability)
+    return { successful: size, failed: 0 }
+  }
+
+  /**
+   * Runs `work` as a transaction: it reads one moment and its own writes, and its writes are committed together when it
+   * returns, unless something that it read or writes has changed meanwhile. Then it is run again, up to `retries` times
+   * (default 10), before it rejects with `CONFLICT`. A `work` that throws leaves nothing behind.
+   */
+  async transaction<R>(
+    work: (transaction: Transaction<K, V>) => Promise<R> | R,
+    options: TransactionOptions = {},
+  ): Promise<R> {
+    if (typeof work !== 'function') throw new VarveError('INVALID_ARGUMENT', 'transaction takes a function.')
+    const { retries = 10 } = options
+    const durability = this.#durabilityOf(options)
+    for (let attempt = 0; ; attempt++) {
+      this.checkOpen()
+      const transaction = new Transaction<K, V>(this.#engine, this.#codec, (ttl) => this.#expiryOf(ttl))
+      try {
+        const result = await work(transaction)
+        await transaction.commit(durability)
+        return result
+      } catch (error) {
+        transaction.rollback()
+        const isConflict = error instanceof VarveError && error.code === 'CONFLICT'
+        if (!isConflict || attempt >= retries) throw error
+      }
+    }
+  }
+
+  #addBatch(group: CommitGroup, batch: WriteBatch<KeyInput<K>, ValueInput<V>>): void {
+    const { operations } = group
+    const { length, count } = operations
+    let sets = 0
+    try {
+      for (const operation of batch) {
+        const key = this.#codec.key(operation.key as unknown as K)
+        if (operation.type === 'delete') {
+          operations.add(Kind.delete, key.bytes, undefined, undefined, key.length)
+        } else {
+          const value = this.#codec.value(operation.value as unknown as V)
+          operations.add(Kind.put, key.bytes, value, this.#expiryOf(operation.ttl), key.length)
+          sets++
+        }
+      }
+    } catch (error) {
+      operations.truncateTo(length, count)
+      throw error
+    }
+    this.#engine.counters.sets += sets
+    this.#engine.counters.deletes += batch.size - sets
+  }
+
+  async #decide<R>(
+    key: KeyInput<K>,
+    options: DurabilityOptions | undefined,
+    decide: Decide<V, R>,
+  ): Promise<R> {
+    this.checkOpen()
+    return this.#conditional.write(key as unknown as K, this.#durabilityOf(options), decide)
+  }
+
+  #durabilityOf(options: DurabilityOptions | undefined): Durability {
+    return options === undefined ? this.#durability : checkDurability(options.durability, this.#durability)
+  }
+
+  #expiryOf(ttl: number | undefined): number {
+    const ttlMs = ttl === undefined ? this.#defaultTtlMs : checkDuration('ttl', ttl, 0)
+    return ttlMs === 0 || ttlMs === NEVER ? NEVER : this.#engine.parts.clock.now() + ttlMs
+  }
+}
