@@ -34,12 +34,20 @@ import { type CommitGroup, CommitPipeline, type CommitTarget } from './commit-pi
 import { Deferred } from './deferred.js'
 import type { StoreEmitter } from './events.js'
 import { KeepAlive } from './keep-alive.js'
+import { Metrics } from './metrics.js'
 import type { Settings } from './options.js'
 import { PinnedSequences } from './pinned-sequences.js'
 import { ReadState } from './read-state.js'
 import { StallGate } from './stall-gate.js'
 import { TurnBudget } from './turn-budget.js'
-import { FREE, type StallState, slowdownDelayMs, stallStateOf, type WriteLimits } from './write-controller.js'
+import {
+  FREE,
+  type StallState,
+  slowdownDelayMs,
+  stallStateOf,
+  type WriteLimits,
+  writeLimits,
+} from './write-controller.js'
 
 /** What recovery hands over. */
 export interface EngineParts {
@@ -65,15 +73,6 @@ export interface CommitObserver {
   applied(operations: GroupBuffer, firstSequence: number): void
 }
 
-/** Operations since the store was opened. */
-export interface OperationCounters {
-  sets: number
-  deletes: number
-  /** Point reads, and those that found a value. */
-  gets: number
-  hits: number
-}
-
 /** Frozen memtables that wait for their flush at most. */
 const MAX_FROZEN_MEMTABLES = 3
 
@@ -92,7 +91,7 @@ export class Engine implements CommitTarget, BackgroundHost {
   readonly keepAlive: KeepAlive
   /** Told of every group in the step in which it is applied. */
   readonly observers = new Set<CommitObserver>()
-  readonly counters: OperationCounters = { sets: 0, deletes: 0, gets: 0, hits: 0 }
+  readonly metrics: Metrics
   readonly #parts: EngineParts
   readonly #log: CommitLog
   readonly #operations = new OperationReader()
@@ -117,6 +116,7 @@ export class Engine implements CommitTarget, BackgroundHost {
     this.keepAlive = new KeepAlive(clock)
     this.gate = new StallGate(clock, (statistics) => events.emit('stall', statistics))
     this.turn = new TurnBudget(clock)
+    this.metrics = new Metrics(clock, settings.metrics)
     this.pipeline = new CommitPipeline(this, this.turn)
     this.#log = new CommitLog({
       wal: parts.wal,
@@ -127,13 +127,7 @@ export class Engine implements CommitTarget, BackgroundHost {
       onFailure: (error) => this.fail(error),
       onTrouble: (error) => events.emit('error', error),
     })
-    const trigger = settings.level0CompactionTrigger
-    this.#limits = {
-      level0Slowdown: 2 * trigger + 4,
-      level0Stop: 4 * trigger + 8,
-      debtSlowdownBytes: 16 * parts.picker.baseLevelBytes,
-      debtStopBytes: 64 * parts.picker.baseLevelBytes,
-    }
+    this.#limits = writeLimits(settings.level0CompactionTrigger, parts.picker.baseLevelBytes)
     this.#active = present(parts.memtables.at(-1), 'there is an active memtable')
     this.#frozen = parts.memtables.slice(0, -1).reverse()
     this.#readState = new ReadState([this.#active, ...this.#frozen], parts.versions.current)
@@ -215,6 +209,8 @@ export class Engine implements CommitTarget, BackgroundHost {
     this.#insert(operations, firstSequence)
     group.firstSequence = firstSequence
     this.#lastSequence += operations.count
+    this.metrics.bytesWritten += operations.length
+    this.metrics.bytesLogged += operations.length
     if (group.memoryOnly) this.#log.appendLater(operations, firstSequence)
     for (const observer of this.observers) observer.applied(operations, firstSequence)
   }

@@ -69,6 +69,9 @@ export interface StoreOptions<
   /** Default `'snappy'`. A block that compresses badly is stored as it is. */
   readonly compression?: CompressionOption
 
+  /** Whether latencies are measured. Default true. */
+  readonly metrics?: boolean
+
   // What the store runs on
 
   /** Default: Node's. `varve/testing` exports one in memory. */
@@ -102,6 +105,7 @@ export interface Settings {
   readonly maxOpenFiles: number
   readonly filterBitsPerKey: number
   readonly compression: 'snappy' | 'gzip' | 'none'
+  readonly metrics: boolean
 }
 
 const KiB = 1024
@@ -193,6 +197,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof StoreOptions>([
   'maxOpenFiles',
   'filterBitsPerKey',
   'compression',
+  'metrics',
   'fileSystem',
   'clock',
   'executor',
@@ -241,5 +246,6 @@ export function resolveSettings(options: StoreOptions): Settings {
     maxOpenFiles: integer('maxOpenFiles', options.maxOpenFiles, 512, 1, 1_000_000),
     filterBitsPerKey: integer('filterBitsPerKey', options.filterBitsPerKey, 10, 0, 64),
     compression: checkCompression(options.compression),
+    metrics: flag('metrics', options.metrics, true),
   }
 }

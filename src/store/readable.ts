@@ -42,13 +42,21 @@ export abstract class Readable<K, V> {
     } catch (error) {
       return Promise.reject(error)
     }
-    return this.#reader.get(key as unknown as K)
+    const latency = this.#engine.metrics.readLatency
+    if (!latency.shouldTime()) return this.#reader.get(key as unknown as K)
+    const begin = latency.begin()
+    return latency.time(this.#reader.get(key as unknown as K), begin)
   }
 
   /** The value under `key`. */
   getSync(key: KeyInput<K>): V | undefined {
     this.checkOpen()
-    return this.#reader.getSync(key as unknown as K)
+    const latency = this.#engine.metrics.readLatency
+    if (!latency.shouldTime()) return this.#reader.getSync(key as unknown as K)
+    const begin = latency.begin()
+    const value = this.#reader.getSync(key as unknown as K)
+    latency.record(begin)
+    return value
   }
 
   /** The values under `keys`, in their order. */

@@ -136,9 +136,9 @@ export class Reader<K, V> {
   }
 
   #counted<T>(found: T | undefined): T | undefined {
-    const { counters } = this.#engine
-    counters.gets++
-    if (found !== undefined) counters.hits++
+    const { metrics } = this.#engine
+    metrics.gets++
+    if (found !== undefined) metrics.hits++
     return found
   }
 

@@ -1,6 +1,7 @@
 /** What a store tells of itself: plain data, gathered when asked. */
 import { compactionScores } from '../compaction/level-targets.js'
 import type { Engine } from './engine.js'
+import type { LatencyStatistics } from './latency.js'
 import type { StallStatistics } from './stall-gate.js'
 
 export interface LevelStatistics {
@@ -53,21 +54,35 @@ export interface StoreStatistics {
     readonly bytesWritten: number
     readonly debtBytes: number
   }
+  readonly amplification: {
+    /** Bytes that log, flushes and compactions wrote for each byte of keys and values that was written. */
+    readonly write: number
+    /** Tables that were searched, behind their filters, for each point read. */
+    readonly read: number
+    /** Bytes of all tables for each byte of the deepest level in use. */
+    readonly space: number
+  }
   readonly stalls: StallStatistics
+  /** One operation in sixteen is timed; `metrics: false` turns it off. */
+  readonly latency: { readonly read: LatencyStatistics; readonly write: LatencyStatistics }
 }
 
 export function statisticsOf(engine: Engine): StoreStatistics {
   const { versions, wal, blockCache, tableCache, picker } = engine.parts
   const scores = compactionScores(versions.current, picker)
+  const { metrics } = engine
   const { hits, misses } = blockCache
   const { probes, negatives, falsePositives } = tableCache.filterStatistics
   const background = engine.background.counters
   const frozen = engine.frozenMemtables
   return {
     sequence: engine.lastSequence,
-    ...engine.counters,
-    misses: engine.counters.gets - engine.counters.hits,
-    hitRate: ratio(engine.counters.hits, engine.counters.gets),
+    gets: metrics.gets,
+    sets: metrics.sets,
+    deletes: metrics.deletes,
+    hits: metrics.hits,
+    misses: metrics.gets - metrics.hits,
+    hitRate: ratio(metrics.hits, metrics.gets),
     levels: scores.levels.map(({ level, tables, bytes, targetBytes, score }) => ({
       level,
       tables,
@@ -99,7 +114,19 @@ export function statisticsOf(engine: Engine): StoreStatistics {
       bytesWritten: background.compactionBytesWritten,
       debtBytes: scores.pendingBytes,
     },
+    amplification: {
+      write: ratio(
+        metrics.bytesLogged + background.flushBytes + background.compactionBytesWritten,
+        metrics.bytesWritten,
+      ),
+      read: ratio(probes - negatives, metrics.gets),
+      space: ratio(
+        versions.current.totalBytes,
+        versions.current.levelBytes.findLast((bytes) => bytes > 0) ?? 0,
+      ),
+    },
     stalls: engine.gate.statistics,
+    latency: { read: metrics.readLatency.statistics, write: metrics.writeLatency.statistics },
   }
 }
 

@@ -67,8 +67,10 @@ export abstract class Writable<K, V> extends Readable<K, V> {
       const encodedValue = this.#codec.value(value as unknown as V)
       const group = this.#engine.pipeline.join(durability)
       group.operations.add(Kind.put, encodedKey.bytes, encodedValue, expiresAt, encodedKey.length)
-      this.#engine.counters.sets++
-      return group.promiseFor(durability)
+      this.#engine.metrics.sets++
+      const written = group.promiseFor(durability)
+      const latency = this.#engine.metrics.writeLatency
+      return latency.shouldTime() ? latency.time(written, latency.begin()) : written
     } catch (error) {
       return Promise.reject(error)
     }
@@ -82,7 +84,7 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     const group = this.#engine.pipeline.join(durability)
     const index = group.operations.count
     group.operations.add(Kind.delete, encoded.bytes, undefined, undefined, encoded.length)
-    this.#engine.counters.deletes++
+    this.#engine.metrics.deletes++
     let wasThere: Promise<boolean> = Promise.resolve(false)
     group.onApplied(() => {
       // Told below; a write that is refused after it was applied tells of the refusal instead.
@@ -239,8 +241,8 @@ export abstract class Writable<K, V> extends Readable<K, V> {
       operations.truncateTo(length, count)
       throw error
     }
-    this.#engine.counters.sets += sets
-    this.#engine.counters.deletes += batch.size - sets
+    this.#engine.metrics.sets += sets
+    this.#engine.metrics.deletes += batch.size - sets
   }
 
   async #decide<R>(

@@ -20,6 +20,16 @@ export interface WriteLimits {
   readonly debtStopBytes: number
 }
 
+/** The limits of a store whose level 0 is compacted at `level0Trigger` tables. */
+export function writeLimits(level0Trigger: number, baseLevelBytes: number): WriteLimits {
+  return {
+    level0Slowdown: 2 * level0Trigger + 4,
+    level0Stop: 4 * level0Trigger + 8,
+    debtSlowdownBytes: 16 * baseLevelBytes,
+    debtStopBytes: 64 * baseLevelBytes,
+  }
+}
+
 export type StallReason = 'memtables' | 'level0' | 'compaction debt'
 
 export interface StallState {

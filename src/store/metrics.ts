@@ -1,0 +1,23 @@
+/** What a store counts and measures as it goes. */
+import type { Clock } from '../env/clock.js'
+import { LatencyRecorder } from './latency.js'
+
+export class Metrics {
+  /** Writes of a value, and removals. */
+  sets = 0
+  deletes = 0
+  /** Point reads, and those that found a value. */
+  gets = 0
+  hits = 0
+  /** Bytes of the operations that were applied, and of those that went to the log. */
+  bytesWritten = 0
+  bytesLogged = 0
+  readonly readLatency: LatencyRecorder
+  readonly writeLatency: LatencyRecorder
+
+  /** @param timed whether latencies are measured. */
+  constructor(clock: Clock, timed: boolean) {
+    this.readLatency = new LatencyRecorder(clock, timed)
+    this.writeLatency = new LatencyRecorder(clock, timed)
+  }
+}
