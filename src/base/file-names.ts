@@ -51,6 +51,16 @@ export function parseFileName(name: string): FileName | undefined {
   return { kind: match[3] === 'wal' ? 'wal' : 'sst', number }
 }
 
+/** The first number behind those of all files in a directory. */
+export function numberBehind(names: readonly string[]): number {
+  let largest = 0
+  for (const name of names) {
+    const parsed = parseFileName(name)
+    if (parsed !== undefined && 'number' in parsed) largest = Math.max(largest, parsed.number)
+  }
+  return largest + 1
+}
+
 function digits(number: number): string {
   return String(number).padStart(6, '0')
 }

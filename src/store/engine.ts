@@ -5,12 +5,9 @@
  * What must always hold:
  * - Sequence numbers are given out in commit order, in the same synchronous step that logs a group, inserts it and
  *   makes it visible. `visibleSequence` never names a half-applied group.
- * - The read state in place is always (active memtable, frozen memtables, current version). It is replaced, never changed.
- * - Frozen memtables are flushed oldest first. A frozen memtable leaves the read state in the same step in which the
- *   version with its table enters.
  * - After `fail` no write is accepted; reads go on.
  */
-import { assert, present } from '../base/assert.js'
+import { assert } from '../base/assert.js'
 import { MAX_SEQUENCE } from '../base/entry.js'
 import { ioError, VarveError } from '../base/errors.js'
 import type { BlockCache } from '../cache/block-cache.js'
@@ -26,7 +23,6 @@ import type { Block } from '../sstable/block.js'
 import type { TableCache } from '../sstable/table-cache.js'
 import type { VersionSet } from '../version/version-set.js'
 import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
-import { OperationReader } from '../wal/operation.js'
 import type { Wal } from '../wal/wal.js'
 import { Background, type BackgroundHost } from './background.js'
 import { CommitLog } from './commit-log.js'
@@ -34,10 +30,11 @@ import { type CommitGroup, CommitPipeline, type CommitTarget } from './commit-pi
 import { Deferred } from './deferred.js'
 import type { StoreEmitter } from './events.js'
 import { KeepAlive } from './keep-alive.js'
+import { LiveState } from './live-state.js'
 import { Metrics } from './metrics.js'
 import type { Settings } from './options.js'
 import { PinnedSequences } from './pinned-sequences.js'
-import { ReadState } from './read-state.js'
+import type { ReadState } from './read-state.js'
 import { StallGate } from './stall-gate.js'
 import { TurnBudget } from './turn-budget.js'
 import {
@@ -91,15 +88,11 @@ export class Engine implements CommitTarget, BackgroundHost {
   readonly keepAlive: KeepAlive
   /** Told of every group in the step in which it is applied. */
   readonly observers = new Set<CommitObserver>()
+  readonly live: LiveState
   readonly metrics: Metrics
   readonly #parts: EngineParts
   readonly #log: CommitLog
-  readonly #operations = new OperationReader()
   readonly #limits: WriteLimits
-  #active: Memtable
-  /** Newest first. */
-  #frozen: Memtable[]
-  #readState: ReadState
   #lastSequence: number
   #slowdownDebtMs = 0
   /** What the current version asks of writers. */
@@ -128,9 +121,7 @@ export class Engine implements CommitTarget, BackgroundHost {
       onTrouble: (error) => events.emit('error', error),
     })
     this.#limits = writeLimits(settings.level0CompactionTrigger, parts.picker.baseLevelBytes)
-    this.#active = present(parts.memtables.at(-1), 'there is an active memtable')
-    this.#frozen = parts.memtables.slice(0, -1).reverse()
-    this.#readState = new ReadState([this.#active, ...this.#frozen], parts.versions.current)
+    this.live = new LiveState(parts.versions, parts.arenas, settings.shardCount, parts.memtables)
     this.#lastSequence = parts.lastSequence
     this.background = new Background(this, {
       versions: parts.versions,
@@ -153,7 +144,7 @@ export class Engine implements CommitTarget, BackgroundHost {
 
   /** The newest state of everything. To use it across an `await`, pin it. */
   get readState(): ReadState {
-    return this.#readState
+    return this.live.readState
   }
 
   /** The largest sequence number that was given out; all up to it is visible. */
@@ -171,14 +162,6 @@ export class Engine implements CommitTarget, BackgroundHost {
     return this.#closing
   }
 
-  get activeMemtable(): Memtable {
-    return this.#active
-  }
-
-  get frozenMemtables(): readonly Memtable[] {
-    return this.#frozen
-  }
-
   // Commit
 
   prepare(group: CommitGroup): Promise<void> | undefined {
@@ -190,8 +173,8 @@ export class Engine implements CommitTarget, BackgroundHost {
     }
     const stall = this.#stall(group)
     if (stall !== undefined) return stall
-    if (!this.#active.hasRoom(needed)) {
-      if (this.#active.entryCount > 0 && this.#frozen.length >= MAX_FROZEN_MEMTABLES) {
+    if (!this.live.active.hasRoom(needed)) {
+      if (this.live.active.entryCount > 0 && this.live.frozen.length >= MAX_FROZEN_MEMTABLES) {
         this.gate.enter('stop', 'memtables')
         return this.#waitForRelief()
       }
@@ -206,7 +189,7 @@ export class Engine implements CommitTarget, BackgroundHost {
     const firstSequence = this.#lastSequence + 1
     assert(this.#lastSequence + operations.count < MAX_SEQUENCE, 'sequence numbers do not run out')
     if (!group.memoryOnly) this.#log.append(operations, firstSequence)
-    this.#insert(operations, firstSequence)
+    this.live.insert(operations, firstSequence)
     group.firstSequence = firstSequence
     this.#lastSequence += operations.count
     this.metrics.bytesWritten += operations.length
@@ -218,24 +201,6 @@ export class Engine implements CommitTarget, BackgroundHost {
   async sync(): Promise<void> {
     this.#refuseWrites()
     await this.#log.sync()
-  }
-
-  #insert(operations: GroupBuffer, firstSequence: number): void {
-    const reader = this.#operations.reset(operations.bytes, OPERATIONS_START, operations.length)
-    const memtable = this.#active
-    let sequence = firstSequence
-    while (reader.next()) {
-      memtable.insert(
-        reader.bytes,
-        reader.keyStart,
-        reader.keyEnd,
-        sequence++,
-        reader.kind,
-        reader.bytes,
-        reader.valueStart,
-        reader.valueEnd,
-      )
-    }
   }
 
   /** What a stalled writer waits for; `undefined` when it need not. */
@@ -261,33 +226,21 @@ export class Engine implements CommitTarget, BackgroundHost {
     return this.keepAlive.during(this.gate.waitForRelief())
   }
 
-  /** Freezes the active memtable, if it holds anything, and puts one with room for `needed` in its place. */
+  /** Makes room in memory; what was frozen is flushed. */
   #replaceActive(needed: number): void {
-    const { arenas, settings } = this.#parts
-    const old = this.#active
-    this.#active = Memtable.create(arenas, settings.shardCount, needed)
-    if (old.entryCount > 0) {
-      old.freeze()
-      this.#frozen.unshift(old)
-      this.#installReadState()
-      this.background.schedule()
-    } else {
-      this.#installReadState()
-      old.unpin()
-    }
+    this.live.replaceActive(needed)
+    this.background.schedule()
   }
 
   // Background work
 
   oldestFrozen(): Memtable | undefined {
-    return this.#frozen.at(-1)
+    return this.live.oldestFrozen()
   }
 
   async memtableFlushed(memtable: Memtable): Promise<void> {
-    assert(this.#frozen.at(-1) === memtable, 'memtables are flushed oldest first')
-    this.#frozen.pop()
-    this.#installReadState()
-    memtable.unpin()
+    this.live.flushed(memtable)
+    this.#measurePressure()
     try {
       await this.#parts.wal.release(this.#parts.versions.flushedSequence)
     } catch (error) {
@@ -299,7 +252,8 @@ export class Engine implements CommitTarget, BackgroundHost {
   }
 
   versionChanged(): void {
-    this.#installReadState()
+    this.live.install()
+    this.#measurePressure()
   }
 
   fail(error: VarveError): void {
@@ -372,16 +326,9 @@ export class Engine implements CommitTarget, BackgroundHost {
 
   /** Flushes everything, and begins a new log segment first, so that the old ones can go. */
   async #flushAll(): Promise<void> {
-    if (this.#active.entryCount > 0) this.#replaceActive(0)
+    if (this.live.active.entryCount > 0) this.#replaceActive(0)
     if (this.#parts.wal.sizeBytes > LONG_LOG_BYTES) await this.#log.rotate()
     await this.keepAlive.during(this.background.flushed())
-  }
-
-  #installReadState(): void {
-    const old = this.#readState
-    this.#readState = new ReadState([this.#active, ...this.#frozen], this.#parts.versions.current)
-    old.unpin()
-    this.#measurePressure()
   }
 
   #measurePressure(): void {

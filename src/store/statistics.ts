@@ -74,7 +74,7 @@ export function statisticsOf(engine: Engine): StoreStatistics {
   const { hits, misses } = blockCache
   const { probes, negatives, falsePositives } = tableCache.filterStatistics
   const background = engine.background.counters
-  const frozen = engine.frozenMemtables
+  const frozen = engine.live.frozen
   return {
     sequence: engine.lastSequence,
     gets: metrics.gets,
@@ -92,8 +92,8 @@ export function statisticsOf(engine: Engine): StoreStatistics {
       score,
     })),
     memtable: {
-      entries: engine.activeMemtable.entryCount,
-      bytes: engine.activeMemtable.sizeBytes,
+      entries: engine.live.active.entryCount,
+      bytes: engine.live.active.sizeBytes,
       frozen: frozen.length,
       frozenBytes: frozen.reduce((sum, memtable) => sum + memtable.sizeBytes, 0),
     },

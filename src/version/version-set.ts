@@ -10,7 +10,7 @@
  */
 import { assert, present } from '../base/assert.js'
 import { ioError, VarveError } from '../base/errors.js'
-import { CURRENT_NAME, manifestName, parseFileName } from '../base/file-names.js'
+import { CURRENT_NAME, manifestName, numberBehind, parseFileName } from '../base/file-names.js'
 import type { FileSystem } from '../env/file-system.js'
 import { prepareCurrent, publishCurrent } from './current-file.js'
 import { LiveVersions } from './live-versions.js'
@@ -99,7 +99,7 @@ export class VersionSet {
   ): Promise<VersionSet> {
     assert(databaseId.length === 16, 'a database id has 16 bytes')
     const names = await listDirectory(settings.fileSystem, settings.directory)
-    const nextFileNumber = afterNumbersIn(names)
+    const nextFileNumber = numberBehind(names)
     const state = {
       version: Version.empty(),
       flushedSequence: 0,
@@ -124,7 +124,7 @@ export class VersionSet {
   static async recover(settings: VersionSetSettings, readOnly = false): Promise<VersionSet> {
     const { fileSystem, directory } = settings
     const found = await (readOnly ? recoverStateBesideWriter : recoverState)(fileSystem, directory)
-    const nextFileNumber = Math.max(found.state.nextFileNumber, afterNumbersIn(found.names))
+    const nextFileNumber = Math.max(found.state.nextFileNumber, numberBehind(found.names))
     const set = new VersionSet(settings, { ...found, nextFileNumber }, readOnly)
     if (readOnly) return set
     await set.#beginManifest()
@@ -389,14 +389,4 @@ export class VersionSet {
       }
     }
   }
-}
-
-/** The first number above those of all files. */
-function afterNumbersIn(names: readonly string[]): number {
-  let largest = 0
-  for (const name of names) {
-    const parsed = parseFileName(name)
-    if (parsed !== undefined && 'number' in parsed) largest = Math.max(largest, parsed.number)
-  }
-  return largest + 1
 }

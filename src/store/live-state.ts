@@ -1,0 +1,92 @@
+/**
+ * The memtables of an open store and the read state in place.
+ *
+ * What must always hold: the read state in place is (active memtable, frozen memtables, current version); it is replaced,
+ * never changed. Memtables are flushed oldest first. A frozen memtable leaves the read state in the same step in which
+ * the version with its table enters.
+ */
+import { assert, present } from '../base/assert.js'
+import type { ArenaPool } from '../memtable/arena.js'
+import { Memtable } from '../memtable/memtable.js'
+import type { VersionSet } from '../version/version-set.js'
+import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
+import { OperationReader } from '../wal/operation.js'
+import { ReadState } from './read-state.js'
+
+export class LiveState {
+  readonly #versions: VersionSet
+  readonly #arenas: ArenaPool
+  readonly #shardCount: number
+  readonly #operations = new OperationReader()
+  #active: Memtable
+  /** Newest first. */
+  #frozen: Memtable[]
+  #readState: ReadState
+
+  /** Takes over `memtables`: oldest first, the last one not frozen. */
+  constructor(versions: VersionSet, arenas: ArenaPool, shardCount: number, memtables: readonly Memtable[]) {
+    this.#versions = versions
+    this.#arenas = arenas
+    this.#shardCount = shardCount
+    this.#active = present(memtables.at(-1), 'there is an active memtable')
+    this.#frozen = memtables.slice(0, -1).reverse()
+    this.#readState = new ReadState([this.#active, ...this.#frozen], versions.current)
+  }
+
+  /** To use it across an `await`, pin it. */
+  get readState(): ReadState {
+    return this.#readState
+  }
+
+  get active(): Memtable {
+    return this.#active
+  }
+
+  /** Newest first. */
+  get frozen(): readonly Memtable[] {
+    return this.#frozen
+  }
+
+  /** Inserts a group, for which the active memtable has room. */
+  insert(operations: GroupBuffer, firstSequence: number): void {
+    const reader = this.#operations.reset(operations.bytes, OPERATIONS_START, operations.length)
+    const memtable = this.#active
+    let sequence = firstSequence
+    while (reader.next()) {
+      const { bytes, kind, keyStart, keyEnd, valueStart, valueEnd } = reader
+      memtable.insert(bytes, keyStart, keyEnd, sequence++, kind, bytes, valueStart, valueEnd)
+    }
+  }
+
+  /** Freezes the active memtable, if it holds anything, and puts one with room for `needed` in its place. */
+  replaceActive(needed: number): void {
+    const old = this.#active
+    this.#active = Memtable.create(this.#arenas, this.#shardCount, needed)
+    if (old.entryCount > 0) {
+      old.freeze()
+      this.#frozen.unshift(old)
+    }
+    this.install()
+    if (old.entryCount === 0) old.unpin()
+  }
+
+  /** The oldest frozen memtable, the next one to be flushed. */
+  oldestFrozen(): Memtable | undefined {
+    return this.#frozen.at(-1)
+  }
+
+  /** `memtable` lives in a table of the current version. */
+  flushed(memtable: Memtable): void {
+    assert(this.#frozen.at(-1) === memtable, 'memtables are flushed oldest first')
+    this.#frozen.pop()
+    this.install()
+    memtable.unpin()
+  }
+
+  /** Puts the newest of everything in place. */
+  install(): void {
+    const old = this.#readState
+    this.#readState = new ReadState([this.#active, ...this.#frozen], this.#versions.current)
+    old.unpin()
+  }
+}
