@@ -27,8 +27,7 @@ export async function audit(session: Session, keys: RankedKeys): Promise<void> {
   same(sequence, model.issued, 'the sequence number of an idle store')
   const state = model.stateAt(sequence)
   const now = session.clock.now()
-  const describe = ({ rank, value }: Expected): string => `${rank}=${value}`
-  const describeEntry = ([key, value]: [string, Buffer]): string => `${keys.rankOf(key)}=${value}`
+  const describeEntry = entryDescriber(keys)
   for (const reverse of [false, true]) {
     const range = { ...EVERYTHING, reverse }
     const sync = [...store.entries({ reverse })].map(describeEntry)
@@ -53,7 +52,27 @@ export async function audit(session: Session, keys: RankedKeys): Promise<void> {
     same(sought, text, `seek to key ${rank}`)
   }
   await forwards.close()
+  checkViews(session, keys)
   await checkDirectory(session)
+}
+
+function describe({ rank, value }: Expected): string {
+  return `${rank}=${value}`
+}
+
+function entryDescriber(keys: RankedKeys): (entry: [string, Buffer]) => string {
+  return ([key, value]) => `${keys.rankOf(key)}=${value}`
+}
+
+/** All views still see their moment. */
+export function checkViews({ views, clock }: Session, keys: RankedKeys): void {
+  for (const { view, state } of views) {
+    for (const reverse of [false, true]) {
+      const found = [...view.entries({ reverse })].map(entryDescriber(keys))
+      const range = { ...EVERYTHING, reverse }
+      ExpectedScan.of(keys, state, clock.now(), range, describe).take(found, Number.POSITIVE_INFINITY)
+    }
+  }
 }
 
 /** The directory of an idle store holds what the store needs and what is not the store's, and nothing else. */

@@ -7,7 +7,7 @@
 import { WriteBatch } from '../../src/index.js'
 import { MemoryFileSystem } from '../../src/testing.js'
 import type { Promised } from './acknowledged.js'
-import { audit, FOREIGN_FILE } from './audit.js'
+import { audit, checkViews, FOREIGN_FILE } from './audit.js'
 import { holds, same } from './check.js'
 import type { Command, Crash, Durability, Run, Write } from './commands.js'
 import { Coverage } from './coverage.js'
@@ -286,6 +286,7 @@ export class Machine {
 
   async #reopen(): Promise<void> {
     const session = this.#session
+    checkViews(session, this.#keys)
     // Some iterators and views are left to themselves.
     for (const { iterator } of session.iterators.slice(0, 2)) await iterator.close()
     await this.#close()
