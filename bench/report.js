@@ -95,7 +95,7 @@ function metGoal(workload, cells, best) {
 }
 
 /** @param {number} value @param {import('./workloads.js').Workload['unit']} unit */
-function format(value, unit) {
+export function formatValue(value, unit) {
   if (unit === 'bytes') return `${(value / 2 ** 20).toFixed(1)} MiB`
   if (unit === 'ms') return `${value.toFixed(value < 10 ? 2 : 0)} ms`
   if (value >= 1e6) return `${(value / 1e6).toFixed(2)}M`
@@ -106,9 +106,9 @@ function format(value, unit) {
 /** @param {Cell | undefined} cell @param {import('./workloads.js').Workload['unit']} unit @param {string} separator */
 function formatCell(cell, unit, separator) {
   if (!cell) return '–'
-  const text = format(cell.median, unit) + (cell.cut ? ' †' : '')
+  const text = formatValue(cell.median, unit) + (cell.cut ? ' †' : '')
   if (cell.lowest === cell.highest) return text
-  return `${text}${separator}(${format(cell.lowest, unit)}–${format(cell.highest, unit)})`.replaceAll(
+  return `${text}${separator}(${formatValue(cell.lowest, unit)}–${formatValue(cell.highest, unit)})`.replaceAll(
     / (MiB|ms)–/g,
     '–',
   )

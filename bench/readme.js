@@ -1,0 +1,57 @@
+/**
+ * Puts the figures of a benchmark run into README.md, between its two markers, with the date and the machine.
+ *
+ *     node bench/readme.js [bench/results/RUN.json]     # the newest run by default
+ */
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { formatValue, summarize } from './report.js'
+import { groups } from './workloads.js'
+
+const root = fileURLToPath(new URL('../', import.meta.url))
+const results = join(root, 'bench/results')
+const BEGIN = '<!-- figures:begin -->'
+const END = '<!-- figures:end -->'
+
+function newestRun() {
+  const names = readdirSync(results).filter((name) => name.endsWith('.json'))
+  const newest = names.sort().at(-1)
+  if (newest === undefined) throw new Error('There is no run yet: npm run bench')
+  return join(results, newest)
+}
+
+const file = process.argv[2] ?? newestRun()
+const run = JSON.parse(readFileSync(file, 'utf8'))
+const rows = summarize(
+  groups.flatMap(({ workloads }) => workloads),
+  run,
+  run.samples,
+).filter(({ cells }) => cells.varve !== undefined)
+const names = run.stores.map(({ name }) => name)
+
+const { machine } = run
+const lines = [
+  `Medians of ${run.rounds} rounds on ${run.date.slice(0, 10)}, ${run.n.toLocaleString('en')} entries of 16 + 100 bytes, each`,
+  `store in a process of its own, in turns; operations or entries per second. Node ${machine.node}, ${machine.platform},`,
+  `${machine.cores} × ${machine.processor}, shared. The ratio is Varve against the best durable peer of the row; above 1, Varve is better.`,
+  '',
+  `| | ${names.join(' | ')} | ratio |`,
+  `|---|${names.map(() => '---:').join('|')}|---:|`,
+  ...rows.map(({ workload, cells, best }) => {
+    const values = names.map((name) => {
+      const cell = cells[name]
+      return cell === undefined ? '–' : formatValue(cell.median, workload.unit)
+    })
+    return `| ${[workload.title, ...values, best === undefined ? '' : `${best.ratio.toFixed(2)} ×`].join(' | ')} |`
+  }),
+  '',
+  `From \`${relative(root, file)}\`, made by \`npm run bench\` and put here by \`node bench/readme.js\`.`,
+]
+
+const path = join(root, 'README.md')
+const readme = readFileSync(path, 'utf8')
+const begin = readme.indexOf(BEGIN)
+const end = readme.indexOf(END)
+if (begin < 0 || end < begin) throw new Error('README.md has lost its markers.')
+writeFileSync(path, `${readme.slice(0, begin + BEGIN.length)}\n${lines.join('\n')}\n${readme.slice(end)}`)
