@@ -6,6 +6,9 @@ import { FaultFileSystem, type FileSystem, type MemoryFileSystem } from '../../s
 import type { Crash } from './commands.js'
 import { SlowFileSystem } from './slow-file-system.js'
 
+/** Many times what the longest run needs. */
+const MOST_OPERATIONS = 100_000
+
 export class Disk<Note> {
   readonly memory: MemoryFileSystem
   readonly fileSystem: FileSystem
@@ -20,6 +23,8 @@ export class Disk<Note> {
     this.#random = random
     this.#counting = new FaultFileSystem(memory, {
       observe: ({ index }) => {
+        // Also ends background work that would go on in microtasks for ever and starve everything else.
+        if (index > MOST_OPERATIONS) throw new Error('the store never comes to rest')
         if (this.#due !== undefined && index >= this.#due.at) this.crashNow()
       },
     })
