@@ -1,6 +1,6 @@
 /** The events of a store, and an emitter that is typed by them. */
 import { EventEmitter } from 'node:events'
-import type { VarveError } from '../base/errors.js'
+import { shown, VarveError } from '../base/errors.js'
 import type { CompactionReason } from '../compaction/compaction-plan.js'
 import type { StallStatistics } from './stall-gate.js'
 
@@ -31,10 +31,16 @@ export interface StoreEvents {
   stall: StallStatistics
 }
 
+const NAMES: ReadonlySet<string> = new Set<keyof StoreEvents>(['error', 'flush', 'compaction', 'stall'])
+
 export class StoreEmitter {
   readonly #emitter = new EventEmitter()
 
   on<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents[E]) => void): void {
+    if (!NAMES.has(event)) throw new VarveError('INVALID_ARGUMENT', `There is no event ${shown(event)}.`)
+    if (typeof listener !== 'function') {
+      throw new VarveError('INVALID_ARGUMENT', `A listener must be a function, not ${shown(listener)}.`)
+    }
     this.#emitter.on(event, listener)
   }
 

@@ -9,7 +9,7 @@
  * memtables and files alive: close it.
  */
 import { compareKeys } from '../base/bytes.js'
-import { VarveError } from '../base/errors.js'
+import { shown, VarveError } from '../base/errors.js'
 import { NotResident } from '../iterator/not-resident.js'
 import { VisibleCursor } from '../iterator/visible-cursor.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'
@@ -83,8 +83,8 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     this.#projection = projection
     this.#range = byteRangeOf(options, codec.keys)
     this.#reverse = options.reverse ?? false
-    this.#filter = options.filter
-    this.#signal = options.signal
+    this.#filter = checkFilter(options.filter)
+    this.#signal = checkSignal(options.signal)
     this.#left = checkLimit(options.limit)
     this.#mayHaveMore = this.#left > 0
     const { tableCache, clock } = engine.parts
@@ -96,10 +96,11 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
 
   /** The next entry. Calls that overlap are answered in order. */
   next(): Promise<IteratorResult<T, undefined>> {
-    if (this.#pending === undefined && this.#chunkAt < this.#chunk.length) {
+    if (this.#pending === undefined && this.#chunkAt < this.#chunk.length && !this.#isInterrupted()) {
       return Promise.resolve({ done: false, value: this.#chunk[this.#chunkAt++] })
     }
     return this.#enqueue(async () => {
+      this.#refuseInterrupted()
       if (this.#chunkAt >= this.#chunk.length) {
         const chunk: T[] = []
         if (this.#mayHaveMore) await this.#fillChunk(chunk, this.#nextChunkSize())
@@ -114,6 +115,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   /** Up to `n` entries; `[]` at the end of the range. */
   nextMany(n: number): Promise<T[]> {
     return this.#enqueue(async () => {
+      this.#refuseInterrupted()
       const target = this.#takeFromChunk(checkCount(n))
       while (target.length < n && this.#mayHaveMore) await this.#fillChunk(target, n)
       return target
@@ -123,6 +125,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   /** {@link nextMany}, reading from the disk where need be while the thread waits. */
   nextManySync(n: number): T[] {
     this.#refuseOverlap()
+    this.#refuseInterrupted()
     const target = this.#takeFromChunk(checkCount(n))
     while (target.length < n && this.#mayHaveMore) this.#fillSync(target, n)
     return target
@@ -161,7 +164,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   /** Lets go of everything. Idempotent. */
   async close(): Promise<void> {
     await this.#pending?.catch(() => undefined)
-    this.#release()
+    this.#abandon()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -170,7 +173,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
 
   [Symbol.dispose](): void {
     this.#refuseOverlap()
-    this.#release()
+    this.#abandon()
   }
 
   /** Synchronous iteration: the fastest way, with blocking reads. */
@@ -178,12 +181,13 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     this.#beClosedAtEnd()
     return {
       next: () => {
+        this.#refuseInterrupted()
         if (this.#chunkAt >= this.#chunk.length && !this.#refillSync())
           return { done: true, value: undefined }
         return { done: false, value: this.#chunk[this.#chunkAt++] }
       },
       return: () => {
-        this.#release()
+        this.#abandon()
         return { done: true, value: undefined }
       },
     }
@@ -302,6 +306,17 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     return size
   }
 
+  /** Whether the signal was raised or the store closed while entries wait to be handed out. */
+  #isInterrupted(): boolean {
+    return this.#signal?.aborted === true || this.#engine.closed
+  }
+
+  /** Not behind the end of the range: there is nothing left to refuse. */
+  #refuseInterrupted(): void {
+    if (!this.#isInterrupted()) return
+    if (this.#mayHaveMore || this.#chunkAt < this.#chunk.length) this.#check()
+  }
+
   #check(): void {
     if (this.#signal?.aborted) {
       this.#release()
@@ -331,6 +346,13 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     )
   }
 
+  /** Hands out nothing more. */
+  #abandon(): void {
+    this.#chunk = []
+    this.#chunkAt = 0
+    this.#release()
+  }
+
   #release(): void {
     this.#mayHaveMore = false
     if (this.#closed) return
@@ -341,14 +363,39 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
 
 function checkLimit(limit: number | undefined): number {
   if (limit === undefined) return Number.POSITIVE_INFINITY
-  if (typeof limit !== 'number' || !(limit >= 0)) {
-    throw new VarveError('INVALID_ARGUMENT', 'limit must be a number, 0 or more.')
+  if (!isCount(limit)) {
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `limit must be a whole number, 0 or more, or Infinity, not ${shown(limit)}.`,
+    )
   }
   return limit
 }
 
 function checkCount(n: number): number {
-  if (typeof n !== 'number' || !(n >= 1))
-    throw new VarveError('INVALID_ARGUMENT', 'n must be a number, 1 or more.')
+  if (!isCount(n) || n === 0) {
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `n must be a whole number, 1 or more, or Infinity, not ${shown(n)}.`,
+    )
+  }
   return n
+}
+
+function isCount(value: unknown): boolean {
+  return value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && (value as number) >= 0)
+}
+
+function checkFilter<F>(filter: F | undefined): F | undefined {
+  if (filter !== undefined && typeof filter !== 'function') {
+    throw new VarveError('INVALID_ARGUMENT', `filter must be a function, not ${shown(filter)}.`)
+  }
+  return filter
+}
+
+function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
+  if (signal !== undefined && typeof signal?.aborted !== 'boolean') {
+    throw new VarveError('INVALID_ARGUMENT', `signal must be an AbortSignal, not ${shown(signal)}.`)
+  }
+  return signal
 }

@@ -116,8 +116,9 @@ export abstract class Readable<K, V> {
     range: RangeOptions<K, V> & { readonly view?: Moment },
   ): RangeIterator<T, K, V> {
     this.checkOpen()
-    if (range.view !== undefined) this.#checkView(range.view)
-    const sequence = range.view?.sequence ?? this.#sequence ?? this.#engine.lastSequence
+    const view = range?.view
+    if (view !== undefined) this.#checkView(view)
+    const sequence = view?.sequence ?? this.#sequence ?? this.#engine.lastSequence
     return new RangeIterator(this.#engine, this.#codec, projection, range, sequence)
   }
 

@@ -12,7 +12,7 @@ import { Readable } from './readable.js'
 import { Reader } from './reader.js'
 import { Transaction } from './transaction.js'
 import type { ValueInput } from './value-encoding.js'
-import type { WriteBatch, WriteOptions } from './write-batch.js'
+import { WriteBatch, type WriteOptions } from './write-batch.js'
 
 /** Options of a write whose durability can be chosen. */
 export interface DurabilityOptions {
@@ -63,8 +63,9 @@ export abstract class Writable<K, V> extends Readable<K, V> {
       this.checkOpen()
       const durability = this.#durabilityOf(options)
       const expiresAt = this.#expiryOf(options?.ttl)
-      const encodedKey = this.#codec.key(key as unknown as K)
+      // The value first: encoding it may run the user's code, which may use the store and with it the key's bytes.
       const encodedValue = this.#codec.value(value as unknown as V)
+      const encodedKey = this.#codec.key(key as unknown as K)
       const group = this.#engine.pipeline.join(durability)
       group.operations.add(Kind.put, encodedKey.bytes, encodedValue, expiresAt, encodedKey.length)
       this.#engine.metrics.sets++
@@ -187,6 +188,9 @@ export abstract class Writable<K, V> extends Readable<K, V> {
   ): Promise<BatchResult> {
     this.checkOpen()
     const durability = this.#durabilityOf(options)
+    if (!(batch instanceof WriteBatch)) {
+      throw new VarveError('INVALID_ARGUMENT', 'applyBatch takes a WriteBatch.')
+    }
     const group = this.#engine.pipeline.join(durability)
     this.#addBatch(group, batch)
     // The caller may reuse the batch before the promise resolves.
@@ -228,11 +232,12 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     let sets = 0
     try {
       for (const operation of batch) {
-        const key = this.#codec.key(operation.key as unknown as K)
         if (operation.type === 'delete') {
+          const key = this.#codec.key(operation.key as unknown as K)
           operations.add(Kind.delete, key.bytes, undefined, undefined, key.length)
         } else {
           const value = this.#codec.value(operation.value as unknown as V)
+          const key = this.#codec.key(operation.key as unknown as K)
           operations.add(Kind.put, key.bytes, value, this.#expiryOf(operation.ttl), key.length)
           sets++
         }
@@ -255,7 +260,11 @@ export abstract class Writable<K, V> extends Readable<K, V> {
   }
 
   #durabilityOf(options: DurabilityOptions | undefined): Durability {
-    return options === undefined ? this.#durability : checkDurability(options.durability, this.#durability)
+    if (options === undefined) return this.#durability
+    if (typeof options !== 'object' || options === null) {
+      throw new VarveError('INVALID_ARGUMENT', 'The options of a write must be an object.')
+    }
+    return checkDurability(options.durability, this.#durability)
   }
 
   #expiryOf(ttl: number | undefined): number {
