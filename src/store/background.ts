@@ -48,6 +48,8 @@ export interface BackgroundSettings {
   readonly pinned: PinnedSequences
   readonly gate: StallGate
   readonly events: StoreEmitter
+  /** Deletes table files that no version names. Best effort. */
+  readonly discardTables: (numbers: readonly number[]) => Promise<void>
 }
 
 /** The delays between attempts, in ms. */
@@ -217,7 +219,7 @@ export class Background {
       pinned: pinned.list(),
       now: clock.now(),
     })
-    await versions.logAndApply({
+    await this.#record({
       ...(table === undefined ? {} : { added: [{ level: 0, table }] }),
       flushedSequence: memtable.lastSequence,
       lastSequence: memtable.lastSequence,
@@ -228,6 +230,21 @@ export class Background {
     this.counters.flushes++
     this.counters.flushBytes += sizeBytes
     events.emit('flush', { table: table?.number, entries, sizeBytes, durationMs: clock.monotonic() - began })
+  }
+
+  /**
+   * Makes an edit durable. When it certainly is not, the new tables that it would have added go again: on a full disk
+   * they are what keeps it full. `isNew`: whether the added tables are new files.
+   */
+  async #record(edit: VersionEdit, isNew = true): Promise<void> {
+    const { versions, discardTables } = this.#settings
+    try {
+      await versions.logAndApply(edit)
+    } catch (error) {
+      const isCertain = versions.failure === undefined
+      if (isNew && isCertain) await discardTables((edit.added ?? []).map(({ table }) => table.number))
+      throw error
+    }
   }
 
   /** The compaction to run now: a manual one first. Ends manual compactions that have nothing left to do. */
@@ -257,7 +274,7 @@ export class Background {
   }
 
   async #compact(plan: CompactionPlan): Promise<void> {
-    const { versions, clock, events } = this.#settings
+    const { clock, events } = this.#settings
     const began = clock.monotonic()
     const inputs = [...plan.inputs[0], ...plan.inputs[1]]
     const outputs =
@@ -269,7 +286,7 @@ export class Background {
       ],
       added: outputs.map((table) => ({ level: plan.outputLevel, table })),
     }
-    await versions.logAndApply(edit)
+    await this.#record(edit, plan.kind === 'merge')
     this.#pointers = advancePointers(this.#pointers, plan)
     this.#host.versionChanged()
     const merged = plan.kind === 'merge'

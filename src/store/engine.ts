@@ -63,6 +63,8 @@ export interface EngineParts {
   readonly memtables: readonly Memtable[]
   readonly lastSequence: number
   readonly events: StoreEmitter
+  /** Deletes table files that no version names. Best effort. */
+  readonly discardTables: (numbers: readonly number[]) => Promise<void>
 }
 
 /** Watches commits; must not throw and must copy what it keeps. */
@@ -133,6 +135,7 @@ export class Engine implements CommitTarget, BackgroundHost {
       pinned: this.pinned,
       gate: this.gate,
       events,
+      discardTables: parts.discardTables,
     })
     this.#measurePressure()
     this.background.schedule()

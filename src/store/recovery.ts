@@ -117,6 +117,10 @@ async function recoverEngine(
       memtables,
       lastSequence: log.replayed.lastSequence,
       events,
+      discardTables: async (numbers) => {
+        for (const number of numbers)
+          await fileSystem.unlink(tablePath(directory, number)).catch(() => undefined)
+      },
     }
     return new Engine(parts)
   } catch (error) {
