@@ -10,17 +10,16 @@ import { builtPackage, inDirectory } from './real-store.js'
 const WRITER = fileURLToPath(new URL('./fixtures/write-until-killed.mjs', import.meta.url))
 const { VARVE_SEED = String(Math.floor(Math.random() * 2 ** 31)), VARVE_KILLS = '12' } = process.env
 
-/** Lets a process write from write `from` on, kills it some time behind its first acknowledgement; the largest write acknowledged. */
-async function writeAndKill(directory: string, from: number, afterMs: number): Promise<number> {
+/** Lets a process write from write `from` on, kills it behind so many acknowledgements; the largest write acknowledged. */
+async function writeAndKill(directory: string, from: number, acknowledgements: number): Promise<number> {
   const child = spawn(process.execPath, [WRITER, directory, String(from)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   const exited = once(child, 'exit')
   let last = from - 1
-  let dying = false
+  let left = acknowledgements
   for await (const line of createInterface(child.stdout)) {
-    if (!dying) setTimeout(() => child.kill('SIGKILL'), afterMs)
-    dying = true
+    if (--left === 0) child.kill('SIGKILL')
     last = Math.max(last, Number(line))
   }
   const [, signal] = await exited
@@ -37,7 +36,7 @@ test(
       const random = randomFrom(Number(VARVE_SEED))
       let written = 0
       for (let kills = 0; kills < Number(VARVE_KILLS); kills++) {
-        const last = await writeAndKill(directory, written, random() * 250)
+        const last = await writeAndKill(directory, written, Math.ceil(random() * 1500))
         await using store = await open<string, string>(directory, OPTIONS)
         // Each operation takes one sequence number: replay the writes up to that of the store.
         const { sequence } = store.stats()
@@ -57,6 +56,6 @@ test(
         expect([...store.entries({ reverse: true })]).toEqual(expected.toReversed())
         for (const [key, value] of expected) expect(store.getSync(key)).toBe(value)
       }
-      expect(written).toBeGreaterThan(100)
+      expect(written).toBeGreaterThan(1000)
     }),
 )
