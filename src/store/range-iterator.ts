@@ -9,29 +9,16 @@
  * memtables and files alive: close it.
  */
 import { compareKeys } from '../base/bytes.js'
-import { shown, VarveError } from '../base/errors.js'
+import { VarveError } from '../base/errors.js'
 import { NotResident } from '../iterator/not-resident.js'
 import { VisibleCursor } from '../iterator/visible-cursor.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'
 import type { Codec } from './codec.js'
 import type { Engine } from './engine.js'
-import { type ByteRange, byteRangeOf, type KeyRange, successorOf } from './range.js'
+import { type ByteRange, byteRangeOf, successorOf } from './range.js'
+import { checkCount, checkFilter, checkLimit, checkSignal, type RangeOptions } from './range-options.js'
 import { cursorOver, RangeScan } from './range-scan.js'
 import type { ReadState } from './read-state.js'
-
-/** A range and how to walk over it. */
-export interface RangeOptions<K, V> extends KeyRange<K> {
-  /** From the last key to the first. Default false. */
-  readonly reverse?: boolean
-  /** The most entries. Default `Infinity`. */
-  readonly limit?: number
-  /** Passes over entries for which it returns false; they do not count towards `limit`. */
-  readonly filter?: (key: K, value: V) => boolean
-  /** Ends the iterator with `ABORTED`. */
-  readonly signal?: AbortSignal
-  /** Whether blocks that are read go into the block cache. Default true; false for a large scan that is made once. */
-  readonly fillCache?: boolean
-}
 
 /** What an iterator hands out. */
 export type Projection = 'entry' | 'key' | 'value'
@@ -67,6 +54,8 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   /** Whether the end of the range closes the iterator: in loops and in `all`, where nobody else would. */
   #closeAtEnd = false
   #closed = false
+  /** What ended the iterator before its time: told to every later call, lest an end be taken for the end of the range. */
+  #failure: unknown
   /** The asynchronous operation that is under way; the next one waits for it. */
   #pending: Promise<unknown> | undefined
   readonly #take = (entry: VisibleCursor): boolean => this.#takeEntry(entry)
@@ -308,25 +297,25 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
 
   /** Whether the signal was raised or the store closed while entries wait to be handed out. */
   #isInterrupted(): boolean {
-    return this.#signal?.aborted === true || this.#engine.closed
+    return this.#signal?.aborted === true || this.#engine.closed || this.#failure !== undefined
   }
 
   /** Not behind the end of the range: there is nothing left to refuse. */
   #refuseInterrupted(): void {
     if (!this.#isInterrupted()) return
+    if (this.#failure !== undefined) throw this.#failure
     if (this.#mayHaveMore || this.#chunkAt < this.#chunk.length) this.#check()
   }
 
   #check(): void {
     if (this.#signal?.aborted) {
-      this.#release()
-      throw new VarveError('ABORTED', 'The iterator was aborted by its signal.', {
-        cause: this.#signal.reason,
-      })
+      const { reason } = this.#signal
+      throw this.#fail(
+        new VarveError('ABORTED', 'The iterator was aborted by its signal.', { cause: reason }),
+      )
     }
     if (this.#engine.closed) {
-      this.#release()
-      throw new VarveError('CLOSED', 'The store was closed under the iterator. Open it again.')
+      throw this.#fail(new VarveError('CLOSED', 'The store was closed under the iterator. Open it again.'))
     }
     // A loop that runs on behind the end finds `mayHaveMore` false and never comes here.
     if (this.#closed) throw new VarveError('CLOSED', 'The iterator is closed. Make a new one.')
@@ -334,7 +323,8 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
 
   /** A failed scan cannot go on: its entries would have a hole. */
   #fail(error: unknown): unknown {
-    this.#release()
+    this.#failure = error
+    this.#abandon()
     return error
   }
 
@@ -359,43 +349,4 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     this.#closed = true
     this.#state.unpin()
   }
-}
-
-function checkLimit(limit: number | undefined): number {
-  if (limit === undefined) return Number.POSITIVE_INFINITY
-  if (!isCount(limit)) {
-    throw new VarveError(
-      'INVALID_ARGUMENT',
-      `limit must be a whole number, 0 or more, or Infinity, not ${shown(limit)}.`,
-    )
-  }
-  return limit
-}
-
-function checkCount(n: number): number {
-  if (!isCount(n) || n === 0) {
-    throw new VarveError(
-      'INVALID_ARGUMENT',
-      `n must be a whole number, 1 or more, or Infinity, not ${shown(n)}.`,
-    )
-  }
-  return n
-}
-
-function isCount(value: unknown): boolean {
-  return value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && (value as number) >= 0)
-}
-
-function checkFilter<F>(filter: F | undefined): F | undefined {
-  if (filter !== undefined && typeof filter !== 'function') {
-    throw new VarveError('INVALID_ARGUMENT', `filter must be a function, not ${shown(filter)}.`)
-  }
-  return filter
-}
-
-function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
-  if (signal !== undefined && typeof signal?.aborted !== 'boolean') {
-    throw new VarveError('INVALID_ARGUMENT', `signal must be an AbortSignal, not ${shown(signal)}.`)
-  }
-  return signal
 }

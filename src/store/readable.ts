@@ -5,7 +5,8 @@ import { countEntries } from './count.js'
 import type { Engine } from './engine.js'
 import type { KeyInput } from './key-encoding.js'
 import { byteRangeOf, type KeyRange } from './range.js'
-import { type Projection, RangeIterator, type RangeOptions } from './range-iterator.js'
+import { type Projection, RangeIterator } from './range-iterator.js'
+import type { RangeOptions } from './range-options.js'
 import { type Entry, Reader } from './reader.js'
 
 /** A moment to read at: a view is one. */
