@@ -1,5 +1,7 @@
 /** What the store has promised: up to which sequence number each kind of crash must leave everything. */
 
+import type { Death } from './commands.js'
+
 export interface Promised {
   /** The operations of all calls so far: no crash leaves more. */
   readonly issued: number
@@ -30,4 +32,10 @@ export class Acknowledged {
   promised(issued: number): Promised {
     return { issued, os: this.#os, disk: this.#disk }
   }
+}
+
+/** What is left of the promises behind a crash: all that they were for, and everything that is left is durable, but for a kill. */
+export function surviving({ issued, os, disk }: Promised, profile: Death): Promised {
+  if (profile === 'kill') return { issued, os, disk }
+  return profile === 'all' ? { issued, os, disk: os } : { issued, os: disk, disk }
 }

@@ -33,8 +33,11 @@ export type Step =
 
 export type PointRead = 'get' | 'getSync' | 'getMany' | 'getManySync' | 'exists' | 'existsSync' | 'getEntry'
 
+/** `'kill'`: the process dies, what the file system holds is still there, and still not durable. */
+export type Death = CrashProfile | 'kill'
+
 export interface Crash {
-  readonly profile: CrashProfile
+  readonly profile: Death
   /** The operations of the file system until then. */
   readonly after: number
 }
@@ -160,7 +163,7 @@ function rangeOf(rank: fc.Arbitrary<number>, prefixes: number): fc.Arbitrary<Ran
 }
 
 export function crashOf(most: number): fc.Arbitrary<Crash> {
-  return fc.record({ profile: pick(...CRASH_PROFILES), after: fc.nat(most) })
+  return fc.record({ profile: pick<Death>(...CRASH_PROFILES, 'kill'), after: fc.nat(most) })
 }
 
 function stepOf(rank: fc.Arbitrary<number>): fc.Arbitrary<Step> {

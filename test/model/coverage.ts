@@ -1,6 +1,6 @@
 /** What all runs of a test together have come by: a model test that never compacts proves little. */
 import type { StoreStatistics } from '../../src/index.js'
-import type { CrashProfile } from '../../src/testing.js'
+import type { Death } from './commands.js'
 
 export class Coverage {
   flushes = 0
@@ -11,7 +11,7 @@ export class Coverage {
   operations = 0
   /** The most levels that held tables at once. */
   deepest = 0
-  readonly crashes = new Map<CrashProfile, number>()
+  readonly crashes = new Map<Death, number>()
 
   look({ flush, compaction, levels }: StoreStatistics): void {
     this.flushes += flush.count
@@ -19,7 +19,7 @@ export class Coverage {
     this.deepest = Math.max(this.deepest, levels.filter(({ tables }) => tables > 0).length)
   }
 
-  crash(profile: CrashProfile): void {
+  crash(profile: Death): void {
     this.crashes.set(profile, (this.crashes.get(profile) ?? 0) + 1)
   }
 }

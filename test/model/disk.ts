@@ -9,6 +9,9 @@ import { SlowFileSystem } from './slow-file-system.js'
 /** Many times what the longest run needs. */
 const MOST_OPERATIONS = 100_000
 
+/** Thrown by every operation of a process that was killed. */
+export class KilledError extends Error {}
+
 export class Disk<Note> {
   readonly memory: MemoryFileSystem
   readonly fileSystem: FileSystem
@@ -21,22 +24,25 @@ export class Disk<Note> {
   constructor(memory: MemoryFileSystem, slowness: number, random: () => number) {
     this.memory = memory
     this.#random = random
-    this.#counting = new FaultFileSystem(memory, {
-      observe: ({ index }) => {
-        // Also ends background work that would go on in microtasks for ever and starve everything else.
-        if (index > MOST_OPERATIONS) throw new Error('the store never comes to rest')
-        if (this.#due !== undefined && index >= this.#due.at) this.crashNow()
-      },
-    })
-    this.fileSystem =
-      slowness === 0
-        ? this.#counting
-        : new SlowFileSystem(this.#counting, () => Math.floor(random() * (slowness + 1)))
+    this.#counting = new FaultFileSystem(memory, { observe: ({ index }) => this.#observe(index) })
+    this.fileSystem = new SlowFileSystem(this.#counting, () =>
+      slowness === 0 ? 0 : Math.floor(random() * (slowness + 1)),
+    )
   }
 
   /** Grows with every operation. */
   get operations(): number {
     return this.#counting.operations
+  }
+
+  /** The files that this process has open. */
+  get openCount(): number {
+    return this.#counting.openCount
+  }
+
+  /** Whether the process is dead: nothing that it does has any effect. */
+  get killed(): boolean {
+    return this.crashed?.crash.profile === 'kill'
   }
 
   /** Lets the disk crash before the operation that comes `crash.after` operations later. */
@@ -54,7 +60,16 @@ export class Disk<Note> {
     const due = this.#due
     this.#due = undefined
     if (due === undefined || this.crashed !== undefined) return
+    const { crash } = due
     const note = due.note()
-    this.crashed = { image: this.memory.crash(due.crash.profile, this.#random), crash: due.crash, note }
+    const image = crash.profile === 'kill' ? this.memory : this.memory.crash(crash.profile, this.#random)
+    this.crashed = { image, crash, note }
+  }
+
+  #observe(index: number): void {
+    // Also ends background work that would go on in microtasks for ever and starve everything else.
+    if (index > MOST_OPERATIONS) throw new Error('the store never comes to rest')
+    if (this.#due !== undefined && index >= this.#due.at) this.crashNow()
+    if (this.killed) throw new KilledError('the process was killed')
   }
 }

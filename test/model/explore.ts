@@ -4,6 +4,7 @@
  */
 import fc from 'fast-check'
 import { expect } from 'vitest'
+import { CRASH_PROFILES } from '../../src/testing.js'
 import { runOf, type Weights } from './commands.js'
 import { Coverage } from './coverage.js'
 import type { RankedKeys } from './key-space.js'
@@ -52,5 +53,5 @@ export async function explore(
   expect(coverage.reopens, 'clean reopens').toBeGreaterThan(numRuns / 10)
   expect(coverage.recoveryCrashes, 'crashes in the middle of a recovery').toBeGreaterThan(numRuns / 10)
   expect(coverage.deepest, 'levels in use at once').toBeGreaterThanOrEqual(3)
-  expect(coverage.crashes.size, 'crash profiles').toBe(8)
+  expect(coverage.crashes.size, 'crash profiles').toBe(CRASH_PROFILES.length + 1)
 }

@@ -6,7 +6,7 @@
  */
 import { WriteBatch } from '../../src/index.js'
 import { MemoryFileSystem } from '../../src/testing.js'
-import type { Promised } from './acknowledged.js'
+import { type Promised, surviving } from './acknowledged.js'
 import { audit, checkViews, FOREIGN_FILE } from './audit.js'
 import { holds, same } from './check.js'
 import type { Command, Crash, Durability, Run, Write } from './commands.js'
@@ -62,8 +62,12 @@ export class Machine {
 
   async #step(command: Command): Promise<void> {
     const session = this.#session
-    await this.#do(command, session)
-    session.check()
+    try {
+      await this.#do(command, session)
+      session.check()
+    } catch (error) {
+      if (!session.disk.killed) throw error
+    }
     if (session.disk.crashed !== undefined) await this.#restartAfterCrash()
   }
 
@@ -232,6 +236,7 @@ export class Machine {
   async #invalid(what: number): Promise<void> {
     const session = this.#session
     const failing = failAsExpected(INVALID_CALLS[what % INVALID_CALLS.length], session.store, this.#keys)
+    failing.catch(() => undefined)
     // Right behind it, in the same group.
     await this.#write(
       { kind: 'set', rank: what % this.#keys.count, size: 5, ttl: undefined },
@@ -281,7 +286,7 @@ export class Machine {
     await session.settle()
     this.#coverage.operations += disk.operations
     same(store.isOpen, false, 'a store is open behind its close')
-    if (disk.crashed === undefined) same(disk.memory.openCount, 0, 'open files behind a close')
+    if (disk.crashed === undefined) same(disk.openCount, 0, 'open files behind a close')
   }
 
   async #reopen(): Promise<void> {
@@ -306,28 +311,34 @@ export class Machine {
     // What goes on behind the crash is of no account, but it ends.
     await this.#session.settle()
     const { image, crash, note } = crashed
-    const survives = crash.profile === 'all' ? note.os : note.disk
-    await this.#recover(image, { ...note, os: survives, disk: survives }, this.#recovery)
+    await this.#recover(image, surviving(note, crash.profile), this.#recovery)
     this.#recovery = []
   }
 
   /** Opens what is on `image`, through crashes in the middle of that. */
-  async #recover(image: MemoryFileSystem, promised: Promised, crashes: readonly Crash[]): Promise<void> {
+  async #recover(image: MemoryFileSystem, before: Promised, crashes: readonly Crash[]): Promise<void> {
     let memory = image
+    let promised = before
     for (const crash of [...crashes, undefined]) {
       const session = this.#sessionOn(memory, this.#session.clock.now())
-      if (crash !== undefined) session.disk.crashLater(crash, () => promised)
-      await session.open()
       this.#session = session
-      if (session.disk.crashed === undefined) break
+      if (crash !== undefined) session.disk.crashLater(crash, () => before)
+      try {
+        await session.open()
+      } catch (error) {
+        if (!session.disk.killed) throw error
+        await session.settle()
+      }
+      if (crash === undefined || session.disk.crashed === undefined) break
       this.#coverage.recoveryCrashes++
+      promised = surviving(promised, crash.profile)
       memory = session.disk.crashed.image
     }
     const session = this.#session
     session.disk.spare()
     const { sequence } = session
     holds(sequence <= promised.issued, `${sequence} <= ${promised.issued}: no more is there than was written`)
-    holds(sequence >= promised.disk, `${sequence} >= ${promised.disk}: all that was promised is there`)
+    holds(sequence >= promised.os, `${sequence} >= ${promised.os}: all that was promised is there`)
     holds(this.#model.mayStandAt(sequence), `sequence number ${sequence} is the end of a call`)
     this.#model.cutAt(sequence)
     session.begin(sequence)

@@ -12,7 +12,7 @@ import {
 import { InlineExecutor, ManualClock } from '../../src/testing.js'
 import { Acknowledged, type Promised } from './acknowledged.js'
 import type { Durability, Projection } from './commands.js'
-import type { Disk } from './disk.js'
+import { type Disk, KilledError } from './disk.js'
 import type { ExpectedScan } from './expected-scan.js'
 import type { Model, State } from './model.js'
 import { turn } from './turns.js'
@@ -21,6 +21,8 @@ export const DIRECTORY = '/db'
 
 /** The turns after which a call that has not ended never will. */
 const MANY_TURNS = 20_000
+/** The turns in which a killed process comes to its end. */
+const TURNS_OF_DEATH = 40
 /** The turns after which whoever waits for a timer gets a millisecond. */
 const TURNS_PER_MS = 40
 
@@ -146,6 +148,10 @@ export class Session {
 
   /** Waits for all calls in flight and until nothing moves any more. */
   async settle(): Promise<void> {
+    if (this.disk.killed) {
+      for (let turns = 0; turns < TURNS_OF_DEATH; turns++) await turn()
+      return
+    }
     while (this.#inFlight.size > 0) await this.drive(Promise.all(this.#inFlight))
     let operations = -1
     for (let quiet = 0; quiet < 12; quiet++) {
@@ -171,7 +177,10 @@ export class Session {
     if (syncInterval > 0 && ms >= syncInterval) this.#acknowledged.disk(issued)
   }
 
-  /** Waits for `call` while time goes by for whoever waits for that; throws when it never ends. */
+  /**
+   * Waits for `call` while time goes by for whoever waits for that; throws when it never ends, and `KilledError` when the
+   * process is killed meanwhile.
+   */
   async drive<T>(call: Promise<T>): Promise<T> {
     let ended = false
     const end = (): void => {
@@ -180,16 +189,19 @@ export class Session {
     call.then(end, end)
     await Promise.resolve()
     for (let turns = 0; !ended; turns++) {
+      if (this.disk.killed) throw new KilledError()
       if (turns > MANY_TURNS) throw new Error('a call never ends')
       if (turns % TURNS_PER_MS === TURNS_PER_MS - 1) this.clock.advance(1)
       await turn()
     }
+    if (this.disk.killed) throw new KilledError()
     const result = await call
     this.check()
     return result
   }
 
   #fail(error: unknown): void {
-    this.#failure ??= error
+    // What a dead process runs into is of no account.
+    if (!this.disk.killed) this.#failure ??= error
   }
 }
