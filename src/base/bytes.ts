@@ -98,16 +98,6 @@ export function writeVarint(bytes: Uint8Array, at: number, value: number): numbe
   return at
 }
 
-/** The number of bytes that {@link writeVarint} needs for `value`. */
-export function varintLength(value: number): number {
-  let length = 1
-  while (value >= 0x80) {
-    value = value < 0x8000_0000 ? value >>> 7 : Math.floor(value / 0x80)
-    length++
-  }
-  return length
-}
-
 /**
  * Reads varints from bytes that may be damaged: never beyond `limit`, never above 2^53−1.
  * A hot loop reads a one-byte varint itself and comes here for longer ones.

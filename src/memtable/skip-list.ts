@@ -26,7 +26,7 @@
  * (the padding is zero), and the shorter one is a prefix of the longer, hence smaller.
  */
 import { copyBytes } from '../base/bytes.js'
-import { type Arena, MAX_ARENA_BYTES } from './arena.js'
+import type { Arena } from './arena.js'
 import type { SearchKey } from './search-key.js'
 
 /** 4^12 = 16 million nodes with an expected search path of O(log n). */
@@ -270,6 +270,3 @@ export class SkipList {
     return this.#words[node + VALUE_LENGTH]
   }
 }
-
-/** The most bytes that one entry can have. */
-export const MAX_ENTRY_BYTES = MAX_ARENA_BYTES - SkipList.headBytes * 2 - MAX_NODE_OVERHEAD
