@@ -124,7 +124,8 @@ export class Background {
       this.#refuseWhenStopped()
       this.#retryNow()
       await (this.#flushing ?? Promise.resolve())
-      if (this.#trouble !== undefined) throw this.#trouble
+      // Of a flush: while there is something to flush, that of a compaction does not last.
+      if (this.#trouble !== undefined && this.#host.oldestFrozen() !== undefined) throw this.#trouble
     }
   }
 

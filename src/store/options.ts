@@ -4,7 +4,7 @@ import type { Clock } from '../env/clock.js'
 import type { Executor } from '../env/executor.js'
 import type { FileSystem } from '../env/file-system.js'
 import type { KeyEncodingName } from './key-encoding.js'
-import type { CustomValueEncoding, ValueEncodingName } from './value-encoding.js'
+import type { AnyValueEncoding, ValueEncodingName } from './value-encoding.js'
 
 /**
  * When the promise of a write resolves.
@@ -19,7 +19,7 @@ export type CompressionOption = 'snappy' | 'gzip' | 'none' | boolean
 /** All options; sizes in bytes, times in milliseconds. */
 export interface StoreOptions<
   KE extends KeyEncodingName = KeyEncodingName,
-  VE extends ValueEncodingName | CustomValueEncoding<never> = ValueEncodingName | CustomValueEncoding<never>,
+  VE extends ValueEncodingName | AnyValueEncoding = ValueEncodingName | AnyValueEncoding,
 > {
   // What changes behaviour
 

@@ -4,7 +4,7 @@
  * It holds no data of its own. Writes go to the commit pipeline, point reads to the reader, ranges to iterators, upkeep
  * to the engine.
  */
-import { VarveError } from '../base/errors.js'
+import { ioError, VarveError } from '../base/errors.js'
 import type { Executor } from '../env/executor.js'
 import type { Codec } from './codec.js'
 import type { Engine } from './engine.js'
@@ -111,7 +111,9 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
       await this.#engine.close()
     } finally {
       await this.#ownExecutor?.close()
-      await this.#lock.release()
+      await this.#lock.release().catch((error) => {
+        throw ioError(error, 'unlocking', this.path)
+      })
     }
   }
 

@@ -11,6 +11,12 @@ export interface CustomValueEncoding<V> {
   decode(bytes: Buffer): V
 }
 
+/** A value encoding of your own for values of whatever type. */
+export interface AnyValueEncoding {
+  encode(value: never): Uint8Array
+  decode(bytes: Buffer): unknown
+}
+
 /** The names of the built-in value encodings. */
 export type ValueEncodingName = 'buffer' | 'utf8' | 'json' | 'msgpack'
 
@@ -151,13 +157,13 @@ function custom<V>(encoding: CustomValueEncoding<V>): ValueEncoding<V> {
 const ENCODINGS = { buffer, utf8, json, msgpack } as const
 
 /** The encoding of a name or of your own functions; throws `INVALID_ARGUMENT` for anything else. */
-export function valueEncodingOf<V>(encoding: ValueEncodingName | CustomValueEncoding<V>): ValueEncoding<V> {
+export function valueEncodingOf<V>(encoding: ValueEncodingName | AnyValueEncoding): ValueEncoding<V> {
   if (typeof encoding === 'string' && Object.hasOwn(ENCODINGS, encoding)) {
     return ENCODINGS[encoding] as unknown as ValueEncoding<V>
   }
   if (typeof encoding === 'object' && encoding !== null) {
     if (typeof encoding.encode === 'function' && typeof encoding.decode === 'function')
-      return custom(encoding)
+      return custom(encoding as CustomValueEncoding<V>)
   }
   throw new VarveError(
     'INVALID_ARGUMENT',
