@@ -42,7 +42,7 @@ async function types() {
   const custom = await open('/a', {
     valueEncoding: {
       encode: (value: Date) => Buffer.from(value.toJSON()),
-      decode: (b) => new Date(String(b)),
+      decode: (b: Buffer) => new Date(String(b)),
     },
   })
   expectTypeOf(custom.get('a')).resolves.toEqualTypeOf<Date | undefined>()
