@@ -115,6 +115,15 @@ export async function readFully(file: File, target: Uint8Array, position: number
   return total
 }
 
+/** {@link closeQuietly}, blocking. */
+export function closeQuietlySync(file: File): void {
+  try {
+    file.closeSync()
+  } catch {
+    // The descriptor is gone all the same.
+  }
+}
+
 /** Closes; a failure is of no account to a reader, nor to a writer whose bytes were synced. */
 export async function closeQuietly(file: File): Promise<void> {
   await file.close().catch(() => undefined)

@@ -6,7 +6,7 @@
  * asynchronous read on it has ended, and never before.
  */
 import { ioError, VarveError } from '../base/errors.js'
-import { type File, readFully, readFullySync } from '../env/file-system.js'
+import { closeQuietlySync, type File, readFully, readFullySync } from '../env/file-system.js'
 
 /** Opens files within the bound on open files. */
 export interface DescriptorKeeper {
@@ -60,7 +60,7 @@ export class TableFile {
         return await readFully(descriptor.file, target, position)
       } finally {
         descriptor.reads--
-        if (descriptor.released && descriptor.reads === 0) descriptor.file.closeSync()
+        if (descriptor.released && descriptor.reads === 0) closeQuietlySync(descriptor.file)
       }
     } catch (error) {
       throw ioError(error, 'reading', this.path)
@@ -73,7 +73,7 @@ export class TableFile {
     if (descriptor === undefined) return
     this.#descriptor = undefined
     descriptor.released = true
-    if (descriptor.reads === 0) descriptor.file.closeSync()
+    if (descriptor.reads === 0) closeQuietlySync(descriptor.file)
   }
 
   /** {@link release} for good, even though someone may hold on to it: later reads are refused with `CLOSED`. */
@@ -93,7 +93,7 @@ export class TableFile {
   async #openOnce(): Promise<Descriptor> {
     this.#assertOpen()
     const file = await this.#keeper.open(this.path)
-    if (this.#closed || this.#descriptor !== undefined) file.closeSync()
+    if (this.#closed || this.#descriptor !== undefined) closeQuietlySync(file)
     this.#assertOpen()
     // A blocking read may have come first.
     return this.#descriptor ?? this.#take(file)
