@@ -12,6 +12,7 @@ import { ioError, type VarveError } from '../base/errors.js'
 import type { Clock, Timer } from '../env/clock.js'
 import { GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
 import type { Wal } from '../wal/wal.js'
+import type { CommitJournal } from './commit-journal.js'
 import type { KeepAlive } from './keep-alive.js'
 
 export interface CommitLogSettings {
@@ -31,7 +32,10 @@ export interface CommitLogSettings {
 /** Unlogged operations are logged when they reach this. */
 const MAX_UNLOGGED_BYTES = 64 * 1024
 
-export class CommitLog {
+/** A log with more than this is turned into a table at close, so that the next open need not replay it. */
+const LONG_LOG_BYTES = 256 * 1024
+
+export class CommitLog implements CommitJournal {
   readonly #settings: CommitLogSettings
   /** Operations that are applied and not yet logged, and the first of their sequence numbers. */
   readonly #unlogged = new GroupBuffer()
@@ -42,6 +46,22 @@ export class CommitLog {
 
   constructor(settings: CommitLogSettings) {
     this.#settings = settings
+  }
+
+  get segmentCount(): number {
+    return this.#settings.wal.segmentCount
+  }
+
+  get sizeBytes(): number {
+    return this.#settings.wal.sizeBytes
+  }
+
+  get syncedSequence(): number {
+    return this.#settings.wal.syncedSequence
+  }
+
+  get wantsTables(): boolean {
+    return this.sizeBytes > LONG_LOG_BYTES
   }
 
   /** What to wait for before anything can be appended; `undefined` when it can. */
@@ -95,6 +115,20 @@ export class CommitLog {
       this.#rotation = undefined
     })
     return this.#rotation
+  }
+
+  /** Deletes the segments that hold nothing above `upToSequence`. Throws `IO_ERROR`; the next call tries again. */
+  async release(upToSequence: number): Promise<void> {
+    const { wal, directory } = this.#settings
+    try {
+      await wal.release(upToSequence)
+    } catch (error) {
+      throw ioError(error, 'deleting a log segment of', directory)
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#settings.wal.close()
   }
 
   /** Logs what is unlogged and stops the timer: for the end of the store. */

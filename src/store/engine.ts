@@ -25,6 +25,7 @@ import type { VersionSet } from '../version/version-set.js'
 import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
 import type { Wal } from '../wal/wal.js'
 import { Background, type BackgroundHost } from './background.js'
+import type { CommitJournal } from './commit-journal.js'
 import { CommitLog } from './commit-log.js'
 import { type CommitGroup, CommitPipeline, type CommitTarget } from './commit-pipeline.js'
 import { Deferred } from './deferred.js'
@@ -32,6 +33,7 @@ import type { StoreEmitter } from './events.js'
 import { KeepAlive } from './keep-alive.js'
 import { LiveState } from './live-state.js'
 import { Metrics } from './metrics.js'
+import { NoLog } from './no-log.js'
 import type { Settings } from './options.js'
 import { PinnedSequences } from './pinned-sequences.js'
 import type { ReadState } from './read-state.js'
@@ -55,7 +57,8 @@ export interface EngineParts {
   readonly tableSettings: TableSettings
   readonly picker: PickerSettings
   readonly versions: VersionSet
-  readonly wal: Wal
+  /** `undefined` for a store without a log. */
+  readonly wal: Wal | undefined
   readonly tableCache: TableCache
   readonly blockCache: BlockCache<Block>
   readonly arenas: ArenaPool
@@ -78,9 +81,6 @@ const MAX_FROZEN_MEMTABLES = 3
 /** A slowed write waits once it owes this much; shorter timers cost more than they hold back. */
 const MIN_DELAY_MS = 1
 
-/** A log with more than this is turned into a table at close, so that the next open need not replay it. */
-const LONG_LOG_BYTES = 256 * 1024
-
 export class Engine implements CommitTarget, BackgroundHost {
   readonly pipeline: CommitPipeline
   readonly background: Background
@@ -92,8 +92,8 @@ export class Engine implements CommitTarget, BackgroundHost {
   readonly observers = new Set<CommitObserver>()
   readonly live: LiveState
   readonly metrics: Metrics
+  readonly journal: CommitJournal
   readonly #parts: EngineParts
-  readonly #log: CommitLog
   readonly #limits: WriteLimits
   #lastSequence: number
   #slowdownDebtMs = 0
@@ -113,15 +113,7 @@ export class Engine implements CommitTarget, BackgroundHost {
     this.turn = new TurnBudget(clock)
     this.metrics = new Metrics(clock, settings.metrics)
     this.pipeline = new CommitPipeline(this, this.turn)
-    this.#log = new CommitLog({
-      wal: parts.wal,
-      clock,
-      keepAlive: this.keepAlive,
-      directory: parts.tableSettings.directory,
-      syncIntervalMs: settings.syncIntervalMs,
-      onFailure: (error) => this.fail(error),
-      onTrouble: (error) => events.emit('error', error),
-    })
+    this.journal = this.#openJournal(parts)
     this.#limits = writeLimits(settings.level0CompactionTrigger, parts.picker.baseLevelBytes)
     this.live = new LiveState(parts.versions, parts.arenas, settings.shardCount, parts.memtables)
     this.#lastSequence = parts.lastSequence
@@ -139,6 +131,22 @@ export class Engine implements CommitTarget, BackgroundHost {
     })
     this.#measurePressure()
     this.background.schedule()
+  }
+
+  #openJournal({ wal, clock, events, settings, tableSettings, versions }: EngineParts): CommitJournal {
+    if (wal === undefined) {
+      const flush = settings.persistence === 'none' ? undefined : () => this.#flushAll()
+      return new NoLog(flush, () => versions.flushedSequence)
+    }
+    return new CommitLog({
+      wal,
+      clock,
+      keepAlive: this.keepAlive,
+      directory: tableSettings.directory,
+      syncIntervalMs: settings.syncIntervalMs,
+      onFailure: (error) => this.fail(error),
+      onTrouble: (error) => events.emit('error', error),
+    })
   }
 
   get parts(): EngineParts {
@@ -184,26 +192,26 @@ export class Engine implements CommitTarget, BackgroundHost {
       this.#replaceActive(needed)
     }
     if (this.gate.statistics.level === 'stop') this.gate.enter('none', undefined)
-    return this.#log.ready()
+    return this.journal.ready()
   }
 
   apply(group: CommitGroup): void {
     const { operations } = group
     const firstSequence = this.#lastSequence + 1
     assert(this.#lastSequence + operations.count < MAX_SEQUENCE, 'sequence numbers do not run out')
-    if (!group.memoryOnly) this.#log.append(operations, firstSequence)
+    if (!group.memoryOnly) this.journal.append(operations, firstSequence)
     this.live.insert(operations, firstSequence)
     group.firstSequence = firstSequence
     this.#lastSequence += operations.count
     this.metrics.bytesWritten += operations.length
-    this.metrics.bytesLogged += operations.length
-    if (group.memoryOnly) this.#log.appendLater(operations, firstSequence)
+    if (this.#parts.wal !== undefined) this.metrics.bytesLogged += operations.length
+    if (group.memoryOnly) this.journal.appendLater(operations, firstSequence)
     for (const observer of this.observers) observer.applied(operations, firstSequence)
   }
 
   async sync(): Promise<void> {
     this.#refuseWrites()
-    await this.#log.sync()
+    await this.journal.sync()
   }
 
   /** What a stalled writer waits for; `undefined` when it need not. */
@@ -244,13 +252,11 @@ export class Engine implements CommitTarget, BackgroundHost {
   async memtableFlushed(memtable: Memtable): Promise<void> {
     this.live.flushed(memtable)
     this.#measurePressure()
+    const { versions, events, tableSettings } = this.#parts
     try {
-      await this.#parts.wal.release(this.#parts.versions.flushedSequence)
+      await this.journal.release(versions.flushedSequence)
     } catch (error) {
-      this.#parts.events.emit(
-        'error',
-        ioError(error, 'deleting a log segment of', this.#parts.tableSettings.directory),
-      )
+      events.emit('error', ioError(error, 'working in', tableSettings.directory))
     }
   }
 
@@ -301,7 +307,7 @@ export class Engine implements CommitTarget, BackgroundHost {
 
   /** Stops everything in order; what durability owes is on its way to the device before the log is closed. */
   async close(): Promise<void> {
-    const { wal, versions, tableCache } = this.#parts
+    const { versions, tableCache } = this.#parts
     await this.pipeline.drained()
     this.#closing = true
     if (this.#owed > 0) {
@@ -317,11 +323,11 @@ export class Engine implements CommitTarget, BackgroundHost {
       }
     }
     if (this.#failure === undefined) {
-      await step(() => this.#log.settle())
-      if (wal.sizeBytes > LONG_LOG_BYTES) await step(() => this.#flushAll())
+      await step(() => this.journal.settle())
+      if (this.journal.wantsTables) await step(() => this.#flushAll())
     }
     await this.keepAlive.during(this.background.stop())
-    await step(() => wal.close())
+    await step(() => this.journal.close())
     await step(() => versions.close())
     tableCache.close()
     if (failures.length > 0) throw ioError(failures[0], 'closing', this.#parts.tableSettings.directory)
@@ -330,7 +336,7 @@ export class Engine implements CommitTarget, BackgroundHost {
   /** Flushes everything, and begins a new log segment first, so that the old ones can go. */
   async #flushAll(): Promise<void> {
     if (this.live.active.entryCount > 0) this.#replaceActive(0)
-    if (this.#parts.wal.sizeBytes > LONG_LOG_BYTES) await this.#log.rotate()
+    if (this.journal.wantsTables) await this.journal.rotate()
     await this.keepAlive.during(this.background.flushed())
   }
 

@@ -2,19 +2,28 @@
 import { randomBytes } from 'node:crypto'
 import * as nodePath from 'node:path'
 import { present } from '../base/assert.js'
-import { VarveError } from '../base/errors.js'
+import { ioError, VarveError } from '../base/errors.js'
+import { CURRENT_NAME } from '../base/file-names.js'
 import { WORKER_MODULE } from '../compaction/jobs.js'
 import { type Executor, InlineExecutor } from '../env/executor.js'
+import type { FileSystem } from '../env/file-system.js'
+import { MemoryFileSystem } from '../env/memory-file-system.js'
 import { NodeFileSystem } from '../env/node-file-system.js'
 import { SystemClock } from '../env/system-clock.js'
 import { WorkerExecutor } from '../env/worker-executor.js'
 import { Codec } from './codec.js'
 import { KeepAlive } from './keep-alive.js'
 import { type KeyOf, keyEncodingOf } from './key-encoding.js'
-import { resolveSettings, type StoreOptions } from './options.js'
+import { resolveSettings, type Settings, type StoreOptions } from './options.js'
 import { openEngine } from './recovery.js'
 import { Store } from './store.js'
 import { type ValueOf, valueEncodingOf } from './value-encoding.js'
+
+/** Where a store without a disk believes itself to be. */
+const IN_MEMORY_PATH = ':memory:'
+
+/** The options of a store without a disk. */
+export type InMemoryOptions = Omit<StoreOptions, 'fileSystem' | 'persistence'>
 
 type KeyOption<O> = O extends { readonly keyEncoding: infer E } ? KeyOf<E> : string
 type ValueOption<O> = O extends { readonly valueEncoding: infer E } ? ValueOf<E> : Buffer
@@ -43,12 +52,42 @@ export async function open<K, V>(path: string, options: StoreOptions = {}): Prom
     throw new VarveError('INVALID_ARGUMENT', 'open takes the path of a directory as its first argument.')
   }
   const settings = resolveSettings(options)
+  const directory = nodePath.resolve(path)
+  const fileSystem = options.fileSystem ?? new NodeFileSystem()
+  if (settings.persistence !== 'none') return openStore(directory, options, settings, fileSystem)
+  await refuseStoreOnDisk(directory, fileSystem)
+  return openStore(directory, options, settings, new MemoryFileSystem({ strict: false }))
+}
+
+/**
+ * Opens a store without a disk: the same interface, gone with the process. Flush and compaction work in memory, so what
+ * is old is compressed; they run on this thread in small steps.
+ *
+ * @example
+ * ```ts
+ * const cache = await openInMemory({ valueEncoding: 'json', defaultTtl: 60_000 })
+ * ```
+ */
+export function openInMemory<const O extends InMemoryOptions = Record<never, never>>(
+  options?: O,
+): Promise<Store<KeyOption<O>, ValueOption<O>>>
+/** The same with key and value types that you name, for `'json'` and `'msgpack'`. */
+export function openInMemory<K, V>(options?: InMemoryOptions): Promise<Store<K, V>>
+export async function openInMemory<K, V>(options: InMemoryOptions = {}): Promise<Store<K, V>> {
+  const settings = resolveSettings({ ...options, persistence: 'none' })
+  return openStore(IN_MEMORY_PATH, options, settings, new MemoryFileSystem({ strict: false }))
+}
+
+async function openStore<K, V>(
+  directory: string,
+  options: StoreOptions,
+  settings: Settings,
+  fileSystem: FileSystem,
+): Promise<Store<K, V>> {
   const keys = keyEncodingOf<K>(options.keyEncoding ?? 'utf8')
   const values = valueEncodingOf<V>(options.valueEncoding ?? 'buffer')
-  const fileSystem = options.fileSystem ?? new NodeFileSystem()
   const ownExecutor =
     options.executor === undefined ? executorFor(fileSystem instanceof NodeFileSystem) : undefined
-  const directory = nodePath.resolve(path)
   const clock = options.clock ?? new SystemClock()
   const { random } = options
   try {
@@ -70,6 +109,23 @@ export async function open<K, V>(path: string, options: StoreOptions = {}): Prom
     await ownExecutor?.close()
     throw error
   }
+}
+
+/** A store that is on the disk is not passed over in silence. */
+async function refuseStoreOnDisk(directory: string, fileSystem: FileSystem): Promise<void> {
+  const path = `${directory}/${CURRENT_NAME}`
+  let isThere: boolean
+  try {
+    isThere = (await fileSystem.stat(path)) !== undefined
+  } catch (error) {
+    throw ioError(error, 'examining', path)
+  }
+  if (!isThere) return
+  throw new VarveError(
+    'INVALID_ARGUMENT',
+    `There is a store in ${directory}, which persistence 'none' would neither read nor write. Open it in another mode, or use openInMemory.`,
+    { path: directory },
+  )
 }
 
 /** Node's file system is there in a worker thread too; any other lives in this thread. */

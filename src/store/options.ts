@@ -13,6 +13,13 @@ import type { AnyValueEncoding, ValueEncodingName } from './value-encoding.js'
  */
 export type Durability = 'memory' | 'os' | 'disk'
 
+/**
+ * What survives the process. `'none'`: nothing, the store lives in memory. `'wal'`: every write is logged.
+ * `'snapshot'`: no log; what was written since the last flush or snapshot is lost in a crash, and what is found is one
+ * consistent moment. `'hybrid'`: a log, and a snapshot every `snapshotInterval`.
+ */
+export type Persistence = 'none' | 'wal' | 'snapshot' | 'hybrid'
+
 /** How data blocks are compressed. `true` means `'snappy'`, `false` means `'none'`. */
 export type CompressionOption = 'snappy' | 'gzip' | 'none' | boolean
 
@@ -31,6 +38,12 @@ export interface StoreOptions<
   readonly maxKeySize?: number
   /** The largest encoded value. Default 64 MiB; at most 1 GiB. */
   readonly maxValueSize?: number
+  /** Default `'hybrid'`. An existing store may be opened in another mode than before, but not with `'none'`. */
+  readonly persistence?: Persistence
+  /** For `'snapshot'` and `'hybrid'`: how often a snapshot is taken if something has changed; 0: never. Default 300,000. */
+  readonly snapshotInterval?: number
+  /** How many of the snapshots that the store took by itself are kept. Default 2. */
+  readonly snapshotRetention?: number
   /** Default `'os'`. Per write too. */
   readonly durability?: Durability
   /** For `'memory'` and `'os'`: at most this long until the log is on the device; 0 turns it off. Default 1000. */
@@ -88,6 +101,10 @@ export interface StoreOptions<
 export interface Settings {
   readonly maxKeySize: number
   readonly maxValueSize: number
+  readonly persistence: Persistence
+  /** 0: none are taken. */
+  readonly snapshotIntervalMs: number
+  readonly snapshotRetention: number
   readonly durability: Durability
   readonly syncIntervalMs: number
   readonly defaultTtlMs: number
@@ -156,6 +173,18 @@ export function checkDurability(value: Durability | undefined, fallback: Durabil
   return value
 }
 
+/** The persistence option. */
+export function checkPersistence(value: Persistence | undefined): Persistence {
+  if (value === undefined) return 'hybrid'
+  if (value !== 'none' && value !== 'wal' && value !== 'snapshot' && value !== 'hybrid') {
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `persistence must be 'none', 'wal', 'snapshot' or 'hybrid', not ${shown(value)}.`,
+    )
+  }
+  return value
+}
+
 function checkCompression(value: CompressionOption | undefined): 'snappy' | 'gzip' | 'none' {
   if (value === undefined || value === true || value === 'snappy') return 'snappy'
   if (value === false || value === 'none') return 'none'
@@ -180,6 +209,9 @@ const KNOWN: ReadonlySet<string> = new Set<keyof StoreOptions>([
   'valueEncoding',
   'maxKeySize',
   'maxValueSize',
+  'persistence',
+  'snapshotInterval',
+  'snapshotRetention',
   'durability',
   'syncInterval',
   'defaultTtl',
@@ -226,7 +258,12 @@ export function resolveSettings(options: StoreOptions): Settings {
   if ((shardCount & (shardCount - 1)) !== 0) {
     throw new VarveError('INVALID_ARGUMENT', `shardCount must be a power of two, not ${shardCount}.`)
   }
+  const persistence = checkPersistence(options.persistence)
+  const snapshotIntervalMs = checkDuration('snapshotInterval', options.snapshotInterval, 300_000)
   return {
+    persistence,
+    snapshotIntervalMs: persistence === 'snapshot' || persistence === 'hybrid' ? snapshotIntervalMs : 0,
+    snapshotRetention: integer('snapshotRetention', options.snapshotRetention, 2, 1, 10_000),
     maxKeySize: integer('maxKeySize', options.maxKeySize, 64 * KiB - 1, 1, 64 * KiB - 1),
     maxValueSize: integer('maxValueSize', options.maxValueSize, 64 * MiB, 1, GiB),
     durability: checkDurability(options.durability, 'os'),

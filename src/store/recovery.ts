@@ -94,9 +94,12 @@ async function recoverEngine(
     const jobs = jobsOn({ fileSystem, pause: () => new Promise((resolve) => clock.nextTurn(resolve)) })
     const arenas = new ArenaPool(settings.memtableSize + Memtable.headBytes(settings.shardCount))
     const log = await replayLog(directory, settings, versions.set, fileSystem, arenas)
-    const unsafe = !log.replayed.closedInOrder
+    // Without a log nothing else than tables may hold what was logged.
+    const isLogged = settings.persistence === 'wal' || settings.persistence === 'hybrid'
+    const unsafe = !isLogged || !log.replayed.closedInOrder
     if (unsafe) await flushReplayed(log.memtables, versions.set, surroundings, tableSettings, jobs.flush)
-    wal = await beginLog(directory, settings, versions.set, fileSystem, log.replayed)
+    if (isLogged) wal = await beginLog(directory, settings, versions.set, fileSystem, log.replayed)
+    else await endLog(versions.set)
     await collectOrphans(directory, versions.set, fileSystem, wal, log.replayed, events)
     const memtables = unsafe ? [Memtable.create(arenas, settings.shardCount)] : log.memtables
     const parts: EngineParts = {
@@ -220,10 +223,14 @@ async function replayLog(
       databaseId: versions.databaseId,
       numbers: names.flatMap((name) => {
         const parsed = parseFileName(name)
-        return parsed?.kind === 'wal' ? [parsed.number] : []
+        // Segments of a log that was given up may still be there.
+        const counts = parsed?.kind === 'wal' && (versions.logged || parsed.number >= versions.logNumber)
+        return counts ? [parsed.number] : []
       }),
       fromSequence: versions.flushedSequence,
-      ...(versions.logNumber > 0 ? { known: { number: versions.logNumber, length: 0 } } : {}),
+      ...(versions.logged && versions.logNumber > 0
+        ? { known: { number: versions.logNumber, length: 0 } }
+        : {}),
     },
     (firstSequence, count, bytes, start, end) => {
       const needed = Memtable.bytesNeeded(count, end - start)
@@ -297,7 +304,7 @@ async function beginLog(
   )
   try {
     // From now on a log without this segment is a log with a part missing.
-    await versions.logAndApply({ logNumber: wal.number })
+    await versions.logAndApply({ logNumber: wal.number, logged: true })
   } catch (error) {
     await wal.close().catch(() => undefined)
     throw error
@@ -305,19 +312,25 @@ async function beginLog(
   return wal
 }
 
+/** From now on there is no log: tables hold everything, and whatever segments are still there are of no account. */
+async function endLog(versions: VersionSet): Promise<void> {
+  await versions.logAndApply({ logNumber: versions.nextFileNumber(), logged: false })
+}
+
 async function collectOrphans(
   directory: string,
   versions: VersionSet,
   fileSystem: FileSystem,
-  wal: Wal,
+  wal: Wal | undefined,
   replayed: Replayed,
   events: StoreEmitter,
 ): Promise<void> {
   const live = new Set(replayed.segments.map(({ number }) => number))
+  const isLive = (number: number): boolean => wal !== undefined && (live.has(number) || number >= wal.number)
   try {
-    await wal.release(versions.flushedSequence)
+    await wal?.release(versions.flushedSequence)
     const names = await fileSystem.readdir(directory)
-    for (const name of versions.collectOrphans(names, (number) => live.has(number) || number >= wal.number)) {
+    for (const name of versions.collectOrphans(names, isLive)) {
       await fileSystem.unlink(`${directory}/${name}`)
     }
   } catch (error) {

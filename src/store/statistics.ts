@@ -68,7 +68,8 @@ export interface StoreStatistics {
 }
 
 export function statisticsOf(engine: Engine): StoreStatistics {
-  const { versions, wal, blockCache, tableCache, picker } = engine.parts
+  const { journal } = engine
+  const { versions, blockCache, tableCache, picker } = engine.parts
   const scores = compactionScores(versions.current, picker)
   const { metrics } = engine
   const { hits, misses } = blockCache
@@ -97,7 +98,11 @@ export function statisticsOf(engine: Engine): StoreStatistics {
       frozen: frozen.length,
       frozenBytes: frozen.reduce((sum, memtable) => sum + memtable.sizeBytes, 0),
     },
-    wal: { segments: wal.segmentCount, bytes: wal.sizeBytes, syncedSequence: wal.syncedSequence },
+    wal: {
+      segments: journal.segmentCount,
+      bytes: journal.sizeBytes,
+      syncedSequence: journal.syncedSequence,
+    },
     cache: {
       bytes: blockCache.sizeBytes,
       capacityBytes: blockCache.capacityBytes,

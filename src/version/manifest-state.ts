@@ -11,6 +11,8 @@ export interface ManifestState {
   readonly lastSequence: number
   /** The oldest WAL segment that is still needed; 0 for none. */
   readonly logNumber: number
+  /** Whether there is a WAL from `logNumber` on; without one, segments below it are of no account. */
+  readonly logged: boolean
   /** No file has this number or a larger one. */
   readonly nextFileNumber: number
   readonly properties: Readonly<Record<string, string>>
@@ -21,9 +23,9 @@ const TABLES_PER_PART = 256
 
 /** The edits that make `state` out of nothing, for the snapshot of a MANIFEST; there is at least one. */
 export function snapshotOf(state: ManifestState): VersionEdit[] {
-  const { version, flushedSequence, lastSequence, logNumber, nextFileNumber, properties } = state
+  const { version, logged, ...rest } = state
+  const first = logged ? rest : { ...rest, logged }
   const added = [...version.tables()]
-  const first = { flushedSequence, lastSequence, logNumber, nextFileNumber, properties }
   const parts: VersionEdit[] = [{ ...first, added: added.slice(0, TABLES_PER_PART) }]
   for (let from = TABLES_PER_PART; from < added.length; from += TABLES_PER_PART) {
     parts.push({ added: added.slice(from, from + TABLES_PER_PART) })
@@ -42,6 +44,7 @@ export class StateBuilder {
       flushedSequence: 0,
       lastSequence: 0,
       logNumber: 0,
+      logged: true,
       nextFileNumber: 1,
       properties: {},
     }
@@ -53,9 +56,7 @@ export class StateBuilder {
   }
 
   build(onReleased?: (version: Version) => void): ManifestState {
-    const { flushedSequence, lastSequence, logNumber, nextFileNumber, properties } = this.#rest
-    const version = this.#tables.build(onReleased)
-    return { version, flushedSequence, lastSequence, logNumber, nextFileNumber, properties }
+    return { ...this.#rest, version: this.#tables.build(onReleased) }
   }
 }
 
@@ -85,6 +86,7 @@ function restBehind(
     flushedSequence,
     lastSequence: Math.max(state.lastSequence, edit.lastSequence ?? 0, flushedSequence),
     logNumber,
+    logged: edit.logged ?? state.logged,
     nextFileNumber,
     properties:
       edit.properties === undefined ? state.properties : { ...state.properties, ...edit.properties },

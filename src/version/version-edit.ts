@@ -29,6 +29,8 @@ export interface VersionEdit {
   readonly lastSequence?: number
   /** The oldest WAL segment that is still needed. */
   readonly logNumber?: number
+  /** Whether there is a WAL from `logNumber` on; without one, segments below it are of no account. */
+  readonly logged?: boolean
   /** No file so far has this number or a larger one. Set by the version set. */
   readonly nextFileNumber?: number
   /** Facts about the whole store that must survive, such as its key encoding; merged over those before. */
@@ -50,6 +52,7 @@ export function encodeVersionEdit(edit: VersionEdit): Uint8Array {
   if (edit.flushedSequence !== undefined) fields.flushedSequence = edit.flushedSequence
   if (edit.lastSequence !== undefined) fields.lastSequence = edit.lastSequence
   if (edit.logNumber !== undefined) fields.logNumber = edit.logNumber
+  if (edit.logged !== undefined) fields.logged = edit.logged
   if (edit.nextFileNumber !== undefined) fields.nextFileNumber = edit.nextFileNumber
   if (edit.properties !== undefined) fields.properties = edit.properties
   return packMessage(fields)
@@ -72,6 +75,9 @@ export function decodeVersionEdit(bytes: Uint8Array): VersionEdit {
       case 'logNumber':
       case 'nextFileNumber':
         edit[name] = asCount(value)
+        break
+      case 'logged':
+        edit.logged = asFlag(value)
         break
       case 'properties':
         edit.properties = decodeProperties(value)
@@ -171,6 +177,11 @@ function asArray(value: unknown, length?: number): unknown[] {
 function asCount(value: unknown): number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < 0)
     throw damaged('holds a wrong number')
+  return value
+}
+
+function asFlag(value: unknown): boolean {
+  if (typeof value !== 'boolean') throw damaged('holds something else where it must say yes or no')
   return value
 }
 

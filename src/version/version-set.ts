@@ -105,6 +105,7 @@ export class VersionSet {
       flushedSequence: 0,
       lastSequence: 0,
       logNumber: 0,
+      logged: true,
       nextFileNumber,
       properties,
     }
@@ -161,6 +162,11 @@ export class VersionSet {
   /** The oldest WAL segment that is still needed; 0 for none. */
   get logNumber(): number {
     return this.#state.logNumber
+  }
+
+  /** Whether there is a WAL; without one, segments below {@link logNumber} are of no account. */
+  get logged(): boolean {
+    return this.#state.logged
   }
 
   get properties(): Readonly<Record<string, string>> {

@@ -48,6 +48,7 @@ const edits = fc.record(
     flushedSequence: count,
     lastSequence: count,
     logNumber: count,
+    logged: fc.boolean(),
     nextFileNumber: count,
     properties: fc.dictionary(
       fc.stringMatching(/^[a-zA-Z.]{1,20}$/),

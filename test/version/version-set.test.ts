@@ -276,7 +276,7 @@ describe('a version set', () => {
     const copy = await VersionSet.recover({ ...settings, directory: '/checkpoint' })
     expect(copy.current.levels[1]).toEqual([one])
     expect(copy.lastSequence).toBe(one.largestSequence)
-    expect(copy.logNumber).toBe(0)
+    expect(copy.logged).toBe(false)
   })
 })
 

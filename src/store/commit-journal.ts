@@ -1,0 +1,26 @@
+/** Where commits are written down before they are in tables: a log, or nothing. */
+import type { GroupBuffer } from '../wal/group-buffer.js'
+
+export interface CommitJournal {
+  /** The files behind it, their bytes, and the last sequence number that is on the device. */
+  readonly segmentCount: number
+  readonly sizeBytes: number
+  readonly syncedSequence: number
+  /** Whether what is in memory had better become tables before the store is closed. */
+  readonly wantsTables: boolean
+  /** What to wait for before anything can be appended; `undefined` when it can. */
+  ready(): Promise<void> | undefined
+  /** Takes a group before it is applied. Throws when it could not be taken. */
+  append(operations: GroupBuffer, firstSequence: number): void
+  /** Takes operations that are applied already. */
+  appendLater(operations: GroupBuffer, firstSequence: number): void
+  /** Resolves when everything that was applied before the call is on the device. */
+  sync(): Promise<void>
+  /** Begins anew, so that what is old can be released once tables hold it. */
+  rotate(): Promise<void>
+  /** Drops what tables hold durably. */
+  release(upToSequence: number): Promise<void>
+  /** Takes what was applied and is not written down yet: for the end of the store. */
+  settle(): Promise<void>
+  close(): Promise<void>
+}
