@@ -57,7 +57,7 @@ export class ConditionalWriter<K, V> {
         isThere = lookUp(readState, encoded, lastSequence, fetcher, result, parts.clock)
       } catch (error) {
         if (!(error instanceof NotResident)) throw error
-        await error.load()
+        await this.#engine.readState.during(error.load())
         continue
       }
       const decision = decide(isThere ? this.#describe(result) : undefined)

@@ -29,6 +29,16 @@ export class ReadState {
     return this
   }
 
+  /** The outcome of `work`, until which nothing of what is here goes: for a load of what a step has missed. */
+  async during<T>(work: Promise<T>): Promise<T> {
+    this.pin()
+    try {
+      return await work
+    } finally {
+      this.unpin()
+    }
+  }
+
   unpin(): void {
     assert(this.#pins > 0, 'each pin is let go once')
     if (--this.#pins > 0) return

@@ -166,7 +166,7 @@ export class Transaction<K, V> {
         }
       } catch (error) {
         if (!(error instanceof NotResident)) throw error
-        await error.load()
+        await this.#engine.readState.during(error.load())
         continue
       }
       // Validated and joined in one step: no other write comes between.
