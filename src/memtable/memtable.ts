@@ -40,6 +40,7 @@ export class Memtable {
   #frozen = false
   #entryCount = 0
   #tombstoneCount = 0
+  #payloadBytes = 0
   #firstSequence = 0
   #lastSequence = 0
 
@@ -98,6 +99,11 @@ export class Memtable {
     return this.#tombstoneCount
   }
 
+  /** The bytes of all keys and stored values. */
+  get payloadBytes(): number {
+    return this.#payloadBytes
+  }
+
   /** The smallest sequence number in the memtable; 0 when it is empty. */
   get firstSequence(): number {
     return this.#firstSequence
@@ -152,6 +158,7 @@ export class Memtable {
     if (this.#entryCount === 0) this.#firstSequence = sequence
     this.#lastSequence = sequence
     this.#entryCount++
+    this.#payloadBytes += keyEnd - keyStart + valueEnd - valueStart
     if (isTombstone(kind)) this.#tombstoneCount++
   }
 

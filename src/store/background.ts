@@ -16,12 +16,11 @@ import type { TableSettings } from '../compaction/table-writer.js'
 import type { Clock, Timer } from '../env/clock.js'
 import type { Executor } from '../env/executor.js'
 import type { Memtable } from '../memtable/memtable.js'
-import { totalBytes } from '../version/table-metadata.js'
+import { type TableMetadata, totalBytes } from '../version/table-metadata.js'
 import { LEVEL_COUNT, type VersionEdit } from '../version/version-edit.js'
 import type { VersionSet } from '../version/version-set.js'
 import { Deferred } from './deferred.js'
 import type { StoreEmitter } from './events.js'
-import type { PinnedSequences } from './pinned-sequences.js'
 import type { StallGate } from './stall-gate.js'
 
 /** What background work needs of the store. */
@@ -45,7 +44,7 @@ export interface BackgroundSettings {
   readonly clock: Clock
   readonly tables: TableSettings
   readonly picker: PickerSettings
-  readonly pinned: PinnedSequences
+  readonly pinned: { list(): number[] }
   readonly gate: StallGate
   readonly events: StoreEmitter
   /** Deletes table files that no version names. Best effort. */
@@ -75,7 +74,10 @@ export class Background {
   }
   readonly #host: BackgroundHost
   readonly #settings: BackgroundSettings
-  readonly #cancel = new Int32Array(new SharedArrayBuffer(4))
+  /** Word 0 calls the compaction under way off. Work that began with another one than this is to be dropped. */
+  #cancel = new Int32Array(new SharedArrayBuffer(4))
+  /** Set while nothing may begin; what was begun before is dropped. */
+  #pause: Deferred<void> | undefined
   #flushing: Promise<void> | undefined
   #compacting: Promise<void> | undefined
   /** A manual compaction that waits for its turn or is under way. */
@@ -96,7 +98,7 @@ export class Background {
 
   /** Starts whatever is due and not running. */
   schedule(): void {
-    if (this.#stopped || this.#retryTimer !== undefined) return
+    if (this.#stopped || this.#pause !== undefined || this.#retryTimer !== undefined) return
     if (this.#flushing === undefined && this.#host.oldestFrozen() !== undefined) {
       this.#flushing = this.#attempt(() => this.#flush()).finally(() => {
         this.#flushing = undefined
@@ -123,7 +125,7 @@ export class Background {
     while (this.#host.oldestFrozen() !== undefined) {
       this.#refuseWhenStopped()
       this.#retryNow()
-      await (this.#flushing ?? Promise.resolve())
+      await (this.#pause?.promise ?? this.#flushing ?? Promise.resolve())
       // Of a flush: while there is something to flush, that of a compaction does not last.
       if (this.#trouble !== undefined && this.#host.oldestFrozen() !== undefined) throw this.#trouble
     }
@@ -145,6 +147,23 @@ export class Background {
     const { promise } = this.#idle
     this.schedule()
     return promise
+  }
+
+  /**
+   * Starts nothing until {@link resume}, and drops the outcome of what is under way, whose inputs are about to vanish:
+   * an edit that was not handed to the version set before the call never will be.
+   */
+  pause(): void {
+    this.#pause = new Deferred()
+    Atomics.store(this.#cancel, 0, 1)
+    this.#cancel = new Int32Array(new SharedArrayBuffer(4))
+  }
+
+  resume(): void {
+    const pause = this.#pause
+    this.#pause = undefined
+    pause?.resolve()
+    this.schedule()
   }
 
   /** Starts nothing more, calls off a compaction, waits for a flush. */
@@ -172,13 +191,14 @@ export class Background {
 
   /** Runs one piece of work. Never rejects: failures go where somebody hears of them. */
   async #attempt(work: () => Promise<void>): Promise<void> {
+    const cancel = this.#cancel
     try {
       await work()
       this.#retryMs = FIRST_RETRY_MS
       this.#trouble = undefined
       this.#settings.gate.relieve()
     } catch (error) {
-      if (this.#stopped) return
+      if (this.#stopped || cancel !== this.#cancel) return
       this.#handleFailure(ioError(error, 'working in', this.#settings.tables.directory))
     }
   }
@@ -211,15 +231,14 @@ export class Background {
   async #flush(): Promise<void> {
     const memtable = this.#host.oldestFrozen()
     assert(memtable !== undefined, 'a flush is scheduled for a frozen memtable')
-    const { versions, executor, jobs, clock, tables, pinned, events } = this.#settings
+    const { clock, events } = this.#settings
     const began = clock.monotonic()
-    const { table } = await executor.execute(jobs.flush, {
-      tables,
-      memtable: memtable.image,
-      tableNumber: versions.nextFileNumber(),
-      pinned: pinned.list(),
-      now: clock.now(),
-    })
+    const cancel = this.#cancel
+    const table = await this.#writeTable(memtable)
+    if (cancel !== this.#cancel) {
+      if (table !== undefined) await this.#settings.discardTables([table.number])
+      return
+    }
     await this.#record({
       ...(table === undefined ? {} : { added: [{ level: 0, table }] }),
       flushedSequence: memtable.lastSequence,
@@ -245,6 +264,24 @@ export class Background {
       const isCertain = versions.failure === undefined
       if (isNew && isCertain) await discardTables((edit.added ?? []).map(({ table }) => table.number))
       throw error
+    }
+  }
+
+  /** Writes a memtable as a table; `undefined` when nothing of it is left. */
+  async #writeTable(memtable: Memtable): Promise<TableMetadata | undefined> {
+    const { versions, executor, jobs, clock, tables, pinned } = this.#settings
+    memtable.pin()
+    try {
+      const { table } = await executor.execute(jobs.flush, {
+        tables,
+        memtable: memtable.image,
+        tableNumber: versions.nextFileNumber(),
+        pinned: pinned.list(),
+        now: clock.now(),
+      })
+      return table
+    } finally {
+      memtable.unpin()
     }
   }
 
@@ -278,8 +315,13 @@ export class Background {
     const { clock, events } = this.#settings
     const began = clock.monotonic()
     const inputs = [...plan.inputs[0], ...plan.inputs[1]]
+    const cancel = this.#cancel
     const outputs =
       plan.kind === 'merge' ? await this.#merge(plan) : plan.kind === 'move' ? plan.inputs[0] : []
+    if (cancel !== this.#cancel) {
+      if (plan.kind === 'merge') await this.#settings.discardTables(outputs.map(({ number }) => number))
+      return
+    }
     const edit: VersionEdit = {
       removed: [
         ...plan.inputs[0].map(({ number }) => ({ level: plan.level, number })),

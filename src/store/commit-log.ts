@@ -94,6 +94,11 @@ export class CommitLog implements CommitJournal {
     })
   }
 
+  /** Drops what is applied and not yet logged: nothing of it counts any more. */
+  forget(): void {
+    this.#unlogged.clear()
+  }
+
   /** Resolves when everything up to now is on the device. */
   async sync(): Promise<void> {
     const { wal } = this.#settings

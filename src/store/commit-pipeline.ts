@@ -39,13 +39,24 @@ export class CommitGroup {
   durable: Deferred<void> | undefined
   /** Whether each write is content with `'memory'`. */
   memoryOnly = true
+  /** Work that must be done before the group is applied, with nothing else under way; it may add the operations. */
+  readonly #work: ((operations: GroupBuffer) => Promise<void>) | undefined
+  #workDone = false
   /** Whether back-pressure has delayed the group once, which is enough. */
   slowed = false
   #appliedTaken = false
   #hooks: (() => void)[] | undefined
 
-  constructor(operations: GroupBuffer) {
+  constructor(operations: GroupBuffer, work?: (operations: GroupBuffer) => Promise<void>) {
     this.operations = operations
+    this.#work = work
+  }
+
+  /** What to wait for before the group can be looked at; `undefined` when there is nothing. */
+  begin(): Promise<void> | undefined {
+    if (this.#work === undefined || this.#workDone) return undefined
+    this.#workDone = true
+    return this.#work(this.operations)
   }
 
   /** The promise of a write in this group. */
@@ -95,7 +106,7 @@ export class CommitPipeline {
   #waiting: Promise<void> | undefined
   readonly #onMicrotask = (): void => {
     this.#microtaskDue = false
-    this.#pump()
+    this.flushQueue()
   }
 
   constructor(target: CommitTarget, turn: TurnBudget) {
@@ -121,6 +132,22 @@ export class CommitPipeline {
     return group
   }
 
+  /**
+   * A group of its own, for what takes more than one step: when everything before is applied, `work` is run, and what it
+   * adds to the group is committed before anything that was written meanwhile. Resolves when all of that is done.
+   */
+  alone(durability: Durability, work: (operations: GroupBuffer) => Promise<void>): Promise<void> {
+    const group = new CommitGroup(this.#spareBuffers.pop() ?? new GroupBuffer(), work)
+    if (durability !== 'memory') group.memoryOnly = false
+    if (durability === 'disk') group.durable = new Deferred()
+    // What is written from now on comes behind it.
+    this.#open = undefined
+    this.#queue.push(group)
+    const done = group.promiseFor(durability)
+    this.flushQueue()
+    return done
+  }
+
   /** Applies everything that was joined, if nothing holds it back. Whether the queue is empty now. */
   flushQueue(): boolean {
     if (this.#waiting === undefined) this.#pump()
@@ -138,19 +165,18 @@ export class CommitPipeline {
   #pump(): void {
     while (this.#queue.length > 0) {
       const group = this.#queue[0]
-      if (group.operations.count > 0) {
-        let wait: Promise<void> | undefined
-        try {
-          wait = this.#target.prepare(group)
-        } catch (error) {
-          this.#finish(group, error)
-          continue
-        }
-        if (wait !== undefined) {
-          this.#waiting = wait
-          wait.then(this.#resume, this.#refuseFirst)
-          return
-        }
+      let wait: Promise<void> | undefined
+      try {
+        wait = group.begin()
+        if (wait === undefined && group.operations.count > 0) wait = this.#target.prepare(group)
+      } catch (error) {
+        this.#finish(group, error)
+        continue
+      }
+      if (wait !== undefined) {
+        this.#waiting = wait
+        wait.then(this.#resume, this.#refuseFirst)
+        return
       }
       this.#commit(group)
     }

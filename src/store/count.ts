@@ -1,8 +1,9 @@
-/** Exact counts: a scan that decodes nothing. */
+/** Exact counts and sizes: a scan that decodes nothing. */
 import { whenResident } from '../iterator/not-resident.js'
 import { VisibleCursor } from '../iterator/visible-cursor.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'
 import type { Engine } from './engine.js'
+import type { ReadPoint } from './pinned-moments.js'
 import type { ByteRange } from './range.js'
 import { cursorOver, RangeScan } from './range-scan.js'
 
@@ -12,10 +13,17 @@ const STEP_ENTRIES = 4096
 /** What an entry costs of a turn's budget. */
 const ENTRY_COST = 64
 
-/** The number of entries that a reader at `sequence` sees in `range`. Leaves the block cache as it is. */
-export async function countEntries(engine: Engine, range: ByteRange, sequence: number): Promise<number> {
+/** How many entries there are, and the bytes of their keys and values, encoded. */
+export interface Extent {
+  readonly count: number
+  readonly bytes: number
+}
+
+/** What a reader at `at` sees in `range`. Leaves the block cache as it is. */
+export async function measureEntries(engine: Engine, range: ByteRange, at: ReadPoint): Promise<Extent> {
   const { tableCache, clock } = engine.parts
-  const state = engine.readState.pin()
+  const { sequence } = at
+  const state = at.readState.pin()
   try {
     const fetcher = new BlockFetcher(tableCache, { blocking: false, fillCache: false })
     const scan = new RangeScan(
@@ -25,7 +33,11 @@ export async function countEntries(engine: Engine, range: ByteRange, sequence: n
     )
     let count = 0
     let stepEnd = 0
-    const take = (): boolean => ++count < stepEnd
+    let bytes = 0
+    const take = (entry: VisibleCursor): boolean => {
+      bytes += entry.keyEnd - entry.keyStart + entry.valueEnd - entry.valueStart
+      return ++count < stepEnd
+    }
     let mayHaveMore = true
     while (mayHaveMore) {
       stepEnd = count + STEP_ENTRIES
@@ -33,7 +45,7 @@ export async function countEntries(engine: Engine, range: ByteRange, sequence: n
       fetcher.settle()
       await engine.turn.spend(STEP_ENTRIES * ENTRY_COST)
     }
-    return count
+    return { count, bytes }
   } finally {
     state.unpin()
   }

@@ -1,10 +1,11 @@
 /**
- * The engine: byte strings in, byte strings out. Owns the memtables, the log, the versions and the background work of
+ * The engine: byte strings in, byte strings out. Owns the live state, the log, the versions and the background work of
  * one open store; encodings, options and the public classes are above it.
  *
  * What must always hold:
  * - Sequence numbers are given out in commit order, in the same synchronous step that logs a group, inserts it and
  *   makes it visible. `visibleSequence` never names a half-applied group.
+ * - Clearing takes a sequence number of its own; the edit that does it is the whole of it, so a crash finds all or nothing.
  * - After `fail` no write is accepted; reads go on.
  */
 import { assert } from '../base/assert.js'
@@ -13,7 +14,6 @@ import { ioError, VarveError } from '../base/errors.js'
 import type { BlockCache } from '../cache/block-cache.js'
 import type { PickerSettings } from '../compaction/compaction-plan.js'
 import type { Jobs } from '../compaction/jobs.js'
-import { compactionScores } from '../compaction/level-targets.js'
 import type { TableSettings } from '../compaction/table-writer.js'
 import type { Clock } from '../env/clock.js'
 import type { Executor } from '../env/executor.js'
@@ -35,18 +35,11 @@ import { LiveState } from './live-state.js'
 import { Metrics } from './metrics.js'
 import { NoLog } from './no-log.js'
 import type { Settings } from './options.js'
-import { PinnedSequences } from './pinned-sequences.js'
+import type { PinnedMoments, ReadPoint } from './pinned-moments.js'
 import type { ReadState } from './read-state.js'
 import { StallGate } from './stall-gate.js'
+import { Throttle } from './throttle.js'
 import { TurnBudget } from './turn-budget.js'
-import {
-  FREE,
-  type StallState,
-  slowdownDelayMs,
-  stallStateOf,
-  type WriteLimits,
-  writeLimits,
-} from './write-controller.js'
 
 /** What recovery hands over. */
 export interface EngineParts {
@@ -73,19 +66,17 @@ export interface EngineParts {
 /** Watches commits; must not throw and must copy what it keeps. */
 export interface CommitObserver {
   applied(operations: GroupBuffer, firstSequence: number): void
+  /** Everything that was there is gone; `sequence` is that of the clearing. */
+  cleared?(sequence: number): void
 }
 
 /** Frozen memtables that wait for their flush at most. */
 const MAX_FROZEN_MEMTABLES = 3
 
-/** A slowed write waits once it owes this much; shorter timers cost more than they hold back. */
-const MIN_DELAY_MS = 1
-
-export class Engine implements CommitTarget, BackgroundHost {
+export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
   readonly pipeline: CommitPipeline
   readonly background: Background
   readonly turn: TurnBudget
-  readonly pinned = new PinnedSequences()
   readonly gate: StallGate
   readonly keepAlive: KeepAlive
   /** Told of every group in the step in which it is applied. */
@@ -94,11 +85,8 @@ export class Engine implements CommitTarget, BackgroundHost {
   readonly metrics: Metrics
   readonly journal: CommitJournal
   readonly #parts: EngineParts
-  readonly #limits: WriteLimits
+  readonly #throttle: Throttle
   #lastSequence: number
-  #slowdownDebtMs = 0
-  /** What the current version asks of writers. */
-  #pressure: StallState = FREE
   #failure: VarveError | undefined
   #closing = false
   /** Answers that {@link close} waits for. */
@@ -114,7 +102,7 @@ export class Engine implements CommitTarget, BackgroundHost {
     this.metrics = new Metrics(clock, settings.metrics)
     this.pipeline = new CommitPipeline(this, this.turn)
     this.journal = this.#openJournal(parts)
-    this.#limits = writeLimits(settings.level0CompactionTrigger, parts.picker.baseLevelBytes)
+    this.#throttle = new Throttle(this.gate, parts.picker, () => this.#waitForRelief())
     this.live = new LiveState(parts.versions, parts.arenas, settings.shardCount, parts.memtables)
     this.#lastSequence = parts.lastSequence
     this.background = new Background(this, {
@@ -129,7 +117,7 @@ export class Engine implements CommitTarget, BackgroundHost {
       events,
       discardTables: parts.discardTables,
     })
-    this.#measurePressure()
+    this.#throttle.measure(parts.versions.current)
     this.background.schedule()
   }
 
@@ -158,8 +146,18 @@ export class Engine implements CommitTarget, BackgroundHost {
     return this.live.readState
   }
 
+  /** The moments that views and transactions read at. */
+  get pinned(): PinnedMoments {
+    return this.live.moments
+  }
+
   /** The largest sequence number that was given out; all up to it is visible. */
   get lastSequence(): number {
+    return this.#lastSequence
+  }
+
+  /** The same: what a reader of the newest state sees. */
+  get sequence(): number {
     return this.#lastSequence
   }
 
@@ -182,10 +180,11 @@ export class Engine implements CommitTarget, BackgroundHost {
     if (needed > Memtable.maxBytes(settings.shardCount)) {
       throw new VarveError('INVALID_ARGUMENT', 'The batch is larger than 2 GiB. Split it into smaller ones.')
     }
-    const stall = this.#stall(group)
+    const stall = this.#throttle.hold(group)
     if (stall !== undefined) return stall
-    if (!this.live.active.hasRoom(needed)) {
-      if (this.live.active.entryCount > 0 && this.live.frozen.length >= MAX_FROZEN_MEMTABLES) {
+    const { active, frozen } = this.live
+    if (!active.hasRoom(needed)) {
+      if (active.entryCount > 0 && frozen.length >= MAX_FROZEN_MEMTABLES) {
         this.gate.enter('stop', 'memtables')
         return this.#waitForRelief()
       }
@@ -214,32 +213,15 @@ export class Engine implements CommitTarget, BackgroundHost {
     await this.journal.sync()
   }
 
-  /** What a stalled writer waits for; `undefined` when it need not. */
-  #stall(group: CommitGroup): Promise<void> | undefined {
-    const { level, reason, severity } = this.#pressure
-    if (level === 'none') {
-      if (this.gate.statistics.level === 'slow') this.gate.enter('none', undefined)
-      return undefined
-    }
-    this.gate.enter(level, reason)
-    if (level === 'stop') return this.#waitForRelief()
-    if (group.slowed) return undefined
-    group.slowed = true
-    this.#slowdownDebtMs += slowdownDelayMs(group.operations.length, severity)
-    if (this.#slowdownDebtMs < MIN_DELAY_MS) return undefined
-    const delayMs = this.#slowdownDebtMs
-    this.#slowdownDebtMs = 0
-    return this.gate.delay(delayMs)
-  }
-
   #waitForRelief(): Promise<void> {
     this.background.schedule()
     return this.keepAlive.during(this.gate.waitForRelief())
   }
 
-  /** Makes room in memory; what was frozen is flushed. */
+  /** Puts a memtable with room for `needed` bytes in place of the active one, which is flushed. */
   #replaceActive(needed: number): void {
     this.live.replaceActive(needed)
+    this.#throttle.measure(this.#parts.versions.current)
     this.background.schedule()
   }
 
@@ -250,19 +232,16 @@ export class Engine implements CommitTarget, BackgroundHost {
   }
 
   async memtableFlushed(memtable: Memtable): Promise<void> {
+    // The store may have been cleared in the step in which the table entered.
+    if (this.live.oldestFrozen() !== memtable) return
     this.live.flushed(memtable)
-    this.#measurePressure()
-    const { versions, events, tableSettings } = this.#parts
-    try {
-      await this.journal.release(versions.flushedSequence)
-    } catch (error) {
-      events.emit('error', ioError(error, 'working in', tableSettings.directory))
-    }
+    this.#throttle.measure(this.#parts.versions.current)
+    await this.#releaseLog()
   }
 
   versionChanged(): void {
     this.live.install()
-    this.#measurePressure()
+    this.#throttle.measure(this.#parts.versions.current)
   }
 
   fail(error: VarveError): void {
@@ -270,6 +249,58 @@ export class Engine implements CommitTarget, BackgroundHost {
     this.#failure = error
     this.gate.refuse(this.#readOnlyError())
     this.#parts.events.emit('error', error)
+  }
+
+  /**
+   * Removes everything that was written before, in time that does not grow with it: one edit that names all tables and
+   * a flushed sequence number behind everything. Writes wait until it is durable; readers see all or nothing.
+   */
+  clear(): Promise<void> {
+    return this.keepAlive.during(this.pipeline.alone('os', () => this.#clear()))
+  }
+
+  async #clear(): Promise<void> {
+    this.#refuseWrites()
+    const { versions, tableSettings } = this.#parts
+    const sequence = this.#lastSequence + 1
+    this.background.pause()
+    try {
+      await versions.logAndApply(
+        ({ version }) => ({
+          removed: [...version.tables()].map(({ level, table }) => ({ level, number: table.number })),
+          flushedSequence: sequence,
+          lastSequence: sequence,
+        }),
+        () => this.#cleared(sequence),
+      )
+    } catch (error) {
+      if (versions.failure !== undefined) this.fail(versions.failure)
+      throw ioError(error, 'clearing', tableSettings.directory)
+    } finally {
+      this.background.resume()
+    }
+    if (this.journal.wantsTables) await this.journal.rotate().catch(() => undefined)
+    await this.#releaseLog()
+  }
+
+  /** In the step in which the empty version becomes the current one. */
+  #cleared(sequence: number): void {
+    this.#lastSequence = sequence
+    this.journal.forget()
+    this.live.clear()
+    this.#throttle.measure(this.#parts.versions.current)
+    this.gate.relieve()
+    for (const observer of this.observers) observer.cleared?.(sequence)
+  }
+
+  /** Lets go of what of the log tables hold; what resists is tried again with the next flush. */
+  async #releaseLog(): Promise<void> {
+    const { versions, events, tableSettings } = this.#parts
+    try {
+      await this.journal.release(versions.flushedSequence)
+    } catch (error) {
+      events.emit('error', ioError(error, 'working in', tableSettings.directory))
+    }
   }
 
   /** Freezes the active memtable and waits until everything that was written before the call lives in tables. */
@@ -338,13 +369,6 @@ export class Engine implements CommitTarget, BackgroundHost {
     if (this.live.active.entryCount > 0) this.#replaceActive(0)
     if (this.journal.wantsTables) await this.journal.rotate()
     await this.keepAlive.during(this.background.flushed())
-  }
-
-  #measurePressure(): void {
-    const { versions, picker } = this.#parts
-    const compactionDebtBytes = compactionScores(versions.current, picker).pendingBytes
-    const level0Tables = versions.current.levels[0].length
-    this.#pressure = stallStateOf({ level0Tables, compactionDebtBytes }, this.#limits)
   }
 
   #readOnlyError(): VarveError {

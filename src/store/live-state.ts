@@ -3,7 +3,7 @@
  *
  * What must always hold: the read state in place is (active memtable, frozen memtables, current version); it is replaced,
  * never changed. Memtables are flushed oldest first. A frozen memtable leaves the read state in the same step in which
- * the version with its table enters.
+ * the version with its table enters. A pinned moment reads what there was, also when everything has been cleared since.
  */
 import { assert, present } from '../base/assert.js'
 import type { ArenaPool } from '../memtable/arena.js'
@@ -11,9 +11,12 @@ import { Memtable } from '../memtable/memtable.js'
 import type { VersionSet } from '../version/version-set.js'
 import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
 import { OperationReader } from '../wal/operation.js'
+import { PinnedMoments } from './pinned-moments.js'
 import { ReadState } from './read-state.js'
 
 export class LiveState {
+  /** The moments that views and transactions read at. */
+  readonly moments = new PinnedMoments(this)
   readonly #versions: VersionSet
   readonly #arenas: ArenaPool
   readonly #shardCount: number
@@ -81,6 +84,19 @@ export class LiveState {
     this.#frozen.pop()
     this.install()
     memtable.unpin()
+  }
+
+  /** Lets all memtables go: nothing of them counts any more. Pinned moments keep what they see. */
+  clear(): void {
+    this.moments.detachFrom(this.#readState)
+    const old = [this.#active, ...this.#frozen]
+    this.#active = Memtable.create(this.#arenas, this.#shardCount)
+    this.#frozen = []
+    this.install()
+    for (const memtable of old) {
+      memtable.freeze()
+      memtable.unpin()
+    }
   }
 
   /** Puts the newest of everything in place. */

@@ -34,6 +34,8 @@ export class NoLog implements CommitJournal {
 
   appendLater(): void {}
 
+  forget(): void {}
+
   sync(): Promise<void> {
     if (this.#flush === undefined) return Promise.resolve()
     if (this.#running === undefined) return this.#start(this.#flush)

@@ -15,6 +15,7 @@ import { VisibleCursor } from '../iterator/visible-cursor.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'
 import type { Codec } from './codec.js'
 import type { Engine } from './engine.js'
+import type { ReadPoint } from './pinned-moments.js'
 import { type ByteRange, byteRangeOf, successorOf } from './range.js'
 import { checkCount, checkFilter, checkLimit, checkSignal, type RangeOptions } from './range-options.js'
 import { cursorOver, RangeScan } from './range-scan.js'
@@ -65,7 +66,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     codec: Codec<K, V>,
     projection: Projection,
     options: RangeOptions<K, V>,
-    sequence: number,
+    at: ReadPoint,
   ) {
     this.#engine = engine
     this.#codec = codec
@@ -78,8 +79,8 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     this.#mayHaveMore = this.#left > 0
     const { tableCache, clock } = engine.parts
     this.#fetcher = new BlockFetcher(tableCache, { blocking: false, fillCache: options.fillCache ?? true })
-    this.#state = engine.readState.pin()
-    const entries = new VisibleCursor(cursorOver(this.#state, this.#fetcher), sequence, clock.now())
+    this.#state = at.readState.pin()
+    const entries = new VisibleCursor(cursorOver(this.#state, this.#fetcher), at.sequence, clock.now())
     this.#scan = new RangeScan(entries, this.#range, this.#reverse)
   }
 

@@ -1,9 +1,10 @@
 /** What the store and a read view have in common: reading, at the newest state or at a pinned moment. */
 import { VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
-import { countEntries } from './count.js'
+import { measureEntries } from './count.js'
 import type { Engine } from './engine.js'
 import type { KeyInput } from './key-encoding.js'
+import type { ReadPoint } from './pinned-moments.js'
 import { byteRangeOf, type KeyRange } from './range.js'
 import { type Projection, RangeIterator } from './range-iterator.js'
 import type { RangeOptions } from './range-options.js'
@@ -23,14 +24,14 @@ export abstract class Readable<K, V> {
   readonly #engine: Engine
   readonly #codec: Codec<K, V>
   readonly #reader: Reader<K, V>
-  readonly #sequence: number | undefined
+  readonly #at: ReadPoint
 
   /** @internal */
-  constructor(engine: Engine, codec: Codec<K, V>, sequence?: number) {
+  constructor(engine: Engine, codec: Codec<K, V>, at: ReadPoint = engine) {
     this.#engine = engine
     this.#codec = codec
-    this.#sequence = sequence
-    this.#reader = new Reader(engine, codec, sequence)
+    this.#at = at
+    this.#reader = new Reader(engine, codec, at)
   }
 
   /** Throws `CLOSED` when there is nothing to read from any more. @internal */
@@ -108,8 +109,18 @@ export abstract class Readable<K, V> {
   /** The exact number of entries in a range, all of them by default. Takes time with the size of the range. */
   async count(range: KeyRange<K> = {}): Promise<number> {
     this.checkOpen()
-    const sequence = this.#sequence ?? this.#engine.lastSequence
-    return countEntries(this.#engine, byteRangeOf(range, this.#codec.keys), sequence)
+    return (await measureEntries(this.#engine, byteRangeOf(range, this.#codec.keys), this.#at)).count
+  }
+
+  /** The exact number of entries: `count()`. */
+  len(): Promise<number> {
+    return this.count()
+  }
+
+  /** The exact bytes of all live keys and values, encoded. Takes time with the number of entries. */
+  async size(): Promise<number> {
+    this.checkOpen()
+    return (await measureEntries(this.#engine, { lower: undefined, upper: undefined }, this.#at)).bytes
   }
 
   #iterate<T>(
@@ -118,16 +129,16 @@ export abstract class Readable<K, V> {
   ): RangeIterator<T, K, V> {
     this.checkOpen()
     const view = range?.view
-    if (view !== undefined) this.#checkView(view)
-    const sequence = view?.sequence ?? this.#sequence ?? this.#engine.lastSequence
-    return new RangeIterator(this.#engine, this.#codec, projection, range, sequence)
+    const at = view === undefined ? this.#at : this.#momentOf(view)
+    return new RangeIterator(this.#engine, this.#codec, projection, range, at)
   }
 
   /** What a view that was closed has seen may be gone; what another store's has seen was never here. */
-  #checkView(view: Moment): void {
+  #momentOf(view: Moment): ReadPoint {
     if (!(view instanceof Readable) || view.#engine !== this.#engine) {
       throw new VarveError('INVALID_ARGUMENT', 'The option view takes a view of the same store.')
     }
     view.checkOpen()
+    return view.#at
   }
 }

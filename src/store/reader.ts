@@ -12,6 +12,7 @@ import type { SearchKey } from '../memtable/search-key.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'
 import type { Codec } from './codec.js'
 import type { Engine } from './engine.js'
+import type { ReadPoint } from './pinned-moments.js'
 import { LookupResult, lookUp } from './point-lookup.js'
 
 /** An entry with what the store knows of it. */
@@ -37,18 +38,18 @@ type Projection<T> = (result: LookupResult, key: SearchKey) => T
 export class Reader<K, V> {
   readonly #engine: Engine
   readonly #codec: Codec<K, V>
-  /** The sequence number to read at; undefined for the newest. */
-  readonly #sequence: number | undefined
+  readonly #at: ReadPoint
   readonly #result = new LookupResult()
   /** Answers from memory or throws `NotResident`; nothing is ever loaded through it. */
   readonly #memory: BlockFetcher
   readonly #blocking: BlockFetcher
   readonly #value: Projection<V>
 
-  constructor(engine: Engine, codec: Codec<K, V>, sequence?: number) {
+  /** Reads at `at`; by default the newest state. */
+  constructor(engine: Engine, codec: Codec<K, V>, at: ReadPoint = engine) {
     this.#engine = engine
     this.#codec = codec
-    this.#sequence = sequence
+    this.#at = at
     const { tableCache } = engine.parts
     this.#memory = new BlockFetcher(tableCache, { blocking: false })
     this.#blocking = new BlockFetcher(tableCache, { blocking: true })
@@ -128,10 +129,9 @@ export class Reader<K, V> {
   }
 
   #find<T>(key: SearchKey, fetcher: BlockFetcher, project: Projection<T>): T | undefined {
-    const { readState, lastSequence, parts } = this.#engine
+    const { readState, sequence } = this.#at
     const result = this.#result
-    const sequence = this.#sequence ?? lastSequence
-    const isThere = lookUp(readState, key, sequence, fetcher, result, parts.clock)
+    const isThere = lookUp(readState, key, sequence, fetcher, result, this.#engine.parts.clock)
     return this.#counted(isThere ? project(result, key) : undefined)
   }
 
@@ -145,10 +145,10 @@ export class Reader<K, V> {
   async #readFromDisk<T>(
     key: SearchKey,
     project: Projection<T>,
-    sequence: number = this.#sequence ?? this.#engine.lastSequence,
+    sequence: number = this.#at.sequence,
   ): Promise<T | undefined> {
     const { parts } = this.#engine
-    const state = this.#engine.readState.pin()
+    const state = this.#at.readState.pin()
     const fetcher = new BlockFetcher(parts.tableCache, { blocking: false })
     const result = new LookupResult()
     try {

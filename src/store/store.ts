@@ -8,6 +8,7 @@ import { ioError, VarveError } from '../base/errors.js'
 import type { Executor } from '../env/executor.js'
 import type { Codec } from './codec.js'
 import type { Engine } from './engine.js'
+import { estimateBytes, estimateCount } from './estimate.js'
 import type { StoreEvents } from './events.js'
 import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
 import type { OpenEngine } from './recovery.js'
@@ -45,6 +46,25 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
   view(): View<K, V> {
     this.checkOpen()
     return new View(this.#engine, this.#codec)
+  }
+
+  // Estimates
+
+  /** About the number of entries, at once: overwritten and expired ones count until compaction has removed them. */
+  estimateCount(): number {
+    this.checkOpen()
+    return estimateCount(this.#engine.readState)
+  }
+
+  /**
+   * About the bytes of the keys and values in a range, at once and without reading a block: exact to a data block or, in
+   * tables of more than some 16 MiB, to an index partition; overwritten ones count until compaction has removed them.
+   */
+  estimateSize(range: KeyRange<K> = {}): number {
+    this.checkOpen()
+    const bounds = byteRangeOf(range, this.#codec.keys)
+    if (isEmptyRange(bounds)) return 0
+    return estimateBytes(this.#engine.readState, bounds, this.#engine.parts.tableCache)
   }
 
   // Upkeep

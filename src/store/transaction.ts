@@ -14,6 +14,7 @@ import { Codec } from './codec.js'
 import type { Engine } from './engine.js'
 import { type KeyInput, keyEncodingOf } from './key-encoding.js'
 import type { Durability } from './options.js'
+import type { PinnedMoment } from './pinned-moments.js'
 import { type ByteRange, byteRangeOf, successorOf } from './range.js'
 import { type Projection, RangeIterator } from './range-iterator.js'
 import type { RangeOptions } from './range-options.js'
@@ -59,6 +60,7 @@ export class Transaction<K, V> {
   readonly #engine: Engine
   readonly #codec: Codec<K, V>
   readonly #rawCodec: Codec<Uint8Array, Uint8Array>
+  readonly #moment: PinnedMoment
   readonly #reader: Reader<K, V>
   readonly #expiryOf: (ttl: number | undefined) => number
   readonly #readSet = new ReadSet()
@@ -68,7 +70,6 @@ export class Transaction<K, V> {
 
   /** @internal */
   constructor(engine: Engine, codec: Codec<K, V>, expiryOf: (ttl: number | undefined) => number) {
-    this.sequence = engine.lastSequence
     this.#engine = engine
     this.#codec = codec
     this.#expiryOf = expiryOf
@@ -78,8 +79,9 @@ export class Transaction<K, V> {
       valueEncodingOf('buffer'),
       settings,
     )
-    this.#reader = new Reader(engine, codec, this.sequence)
-    engine.pinned.pin(this.sequence)
+    this.#moment = engine.pinned.pin(engine.lastSequence)
+    this.sequence = this.#moment.sequence
+    this.#reader = new Reader(engine, codec, this.#moment)
   }
 
   /** The value under `key`, with this transaction's own writes. */
@@ -137,7 +139,7 @@ export class Transaction<K, V> {
       // A transaction that wrote nothing saw one moment, which is all that it was promised.
       if (this.#writes.size > 0) await this.#validateAndWrite(durability)
     } finally {
-      this.#engine.pinned.unpin(this.sequence)
+      this.#engine.pinned.unpin(this.#moment)
     }
   }
 
@@ -145,7 +147,7 @@ export class Transaction<K, V> {
   rollback(): void {
     if (this.#ended) return
     this.#ended = true
-    this.#engine.pinned.unpin(this.sequence)
+    this.#engine.pinned.unpin(this.#moment)
   }
 
   async #validateAndWrite(durability: Durability): Promise<void> {
@@ -158,7 +160,11 @@ export class Transaction<K, V> {
         continue
       }
       try {
-        if (this.#readSet.hasChangedSince(this.sequence, this.#engine.readState, fetcher)) {
+        // A clearing takes all with it, and what was not there is read again.
+        const changed =
+          this.#moment.detached ||
+          this.#readSet.hasChangedSince(this.sequence, this.#engine.readState, fetcher)
+        if (changed) {
           throw new VarveError(
             'CONFLICT',
             'What the transaction read or writes was changed meanwhile. Run it again.',
@@ -235,7 +241,7 @@ export class Transaction<K, V> {
       this.#rawCodec,
       'entry',
       { gte: bounds.lower, lt: bounds.upper, reverse, ...(signal === undefined ? {} : { signal }) },
-      this.sequence,
+      this.#moment,
     )
     for await (const [key, value] of stored) {
       for (; at < own.length && compareKeys(own[at].key, key) * direction < 0; at++) {

@@ -2,6 +2,7 @@
 import { VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
 import type { Engine } from './engine.js'
+import type { PinnedMoment } from './pinned-moments.js'
 import { type Moment, Readable } from './readable.js'
 
 /**
@@ -17,22 +18,23 @@ import { type Moment, Readable } from './readable.js'
 export class View<K, V> extends Readable<K, V> implements Moment {
   readonly sequence: number
   readonly #engine: Engine
+  readonly #moment: PinnedMoment
   #closed = false
 
   /** @internal */
   constructor(engine: Engine, codec: Codec<K, V>) {
-    const sequence = engine.lastSequence
-    super(engine, codec, sequence)
-    this.sequence = sequence
+    const moment = engine.pinned.pin(engine.lastSequence)
+    super(engine, codec, moment)
+    this.sequence = moment.sequence
     this.#engine = engine
-    engine.pinned.pin(sequence)
+    this.#moment = moment
   }
 
   /** Lets the moment go. Iterators made from the view go on. Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#engine.pinned.unpin(this.sequence)
+    this.#engine.pinned.unpin(this.#moment)
   }
 
   [Symbol.dispose](): void {

@@ -1,6 +1,7 @@
 /** The writing methods of a store: one key, many keys, transactions. */
 import { Kind, NEVER } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
+import { addTombstones } from './clear-range.js'
 import type { Codec } from './codec.js'
 import type { CommitGroup } from './commit-pipeline.js'
 import { ConditionalWriter, type Decide } from './conditional-writer.js'
@@ -8,6 +9,7 @@ import { incremented, updated, whenAbsent, whenEqual, withExpiry } from './condi
 import type { Engine } from './engine.js'
 import type { KeyInput } from './key-encoding.js'
 import { checkDurability, checkDuration, type Durability } from './options.js'
+import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
 import { Readable } from './readable.js'
 import { Reader } from './reader.js'
 import { Transaction } from './transaction.js'
@@ -197,6 +199,27 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     const { size } = batch
     await group.promiseFor(durability)
     return { successful: size, failed: 0 }
+  }
+
+  /**
+   * Removes everything, or every entry in a range. Atomic: readers and crashes see all of it or nothing. Views and
+   * iterators go on seeing what they saw; transactions that are under way conflict.
+   *
+   * Everything goes in time that does not grow with the data, and durably, whatever the durability. A range takes time
+   * and space with the entries in it, a tombstone each; writes that come meanwhile wait.
+   */
+  async clear(range: KeyRange<K> = {}, options?: DurabilityOptions): Promise<void> {
+    this.checkOpen()
+    const durability = this.#durabilityOf(options)
+    const bounds = byteRangeOf(range, this.#codec.keys)
+    if (isEmptyRange(bounds)) return
+    const { lower, upper } = bounds
+    if ((lower === undefined || lower.length === 0) && upper === undefined) return this.#engine.clear()
+    const { pipeline, metrics, keepAlive } = this.#engine
+    const removing = pipeline.alone(durability, async (operations) => {
+      metrics.deletes += await addTombstones(this.#engine, bounds, operations)
+    })
+    await keepAlive.during(removing)
   }
 
   /**

@@ -18,6 +18,9 @@ export interface ManifestState {
   readonly properties: Readonly<Record<string, string>>
 }
 
+/** An edit, or what makes it of the state that it is applied to. */
+export type EditOrMaker = VersionEdit | ((state: ManifestState) => VersionEdit)
+
 /** Tables that one record of a snapshot holds at most. */
 const TABLES_PER_PART = 256
 

@@ -14,7 +14,7 @@ import { CURRENT_NAME, manifestName, numberBehind, parseFileName } from '../base
 import type { FileSystem } from '../env/file-system.js'
 import { prepareCurrent, publishCurrent } from './current-file.js'
 import { LiveVersions } from './live-versions.js'
-import { applyEdit, type ManifestState } from './manifest-state.js'
+import { applyEdit, type EditOrMaker, type ManifestState } from './manifest-state.js'
 import { ManifestWriter } from './manifest-writer.js'
 import { listDirectory, recoverState, recoverStateBesideWriter } from './recover-state.js'
 import { Version } from './version.js'
@@ -33,7 +33,8 @@ export interface VersionSetSettings {
 }
 
 interface QueuedEdit {
-  readonly edit: VersionEdit
+  readonly edit: EditOrMaker
+  readonly onPublished: (() => void) | undefined
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
 }
@@ -98,8 +99,7 @@ export class VersionSet {
     properties: Readonly<Record<string, string>> = {},
   ): Promise<VersionSet> {
     assert(databaseId.length === 16, 'a database id has 16 bytes')
-    const names = await listDirectory(settings.fileSystem, settings.directory)
-    const nextFileNumber = numberBehind(names)
+    const nextFileNumber = numberBehind(await listDirectory(settings.fileSystem, settings.directory))
     const state = {
       version: Version.empty(),
       flushedSequence: 0,
@@ -198,13 +198,14 @@ export class VersionSet {
    *
    * Rejects without any effect when the edit does not fit, and with `NO_SPACE`: then the files that it would have added
    * may be deleted. After any other error {@link failure} is set and it is open whether the edit is durable: neither the
-   * files that it adds nor those that it removes may be deleted before the next recovery.
+   * files that it adds nor those that it removes may be deleted before the next recovery. `onPublished` is called in the
+   * step in which the version behind the edit becomes the current one, and must not throw.
    */
-  logAndApply(edit: VersionEdit): Promise<void> {
+  logAndApply(edit: EditOrMaker, onPublished?: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
       assert(!this.readOnly, 'a read-only version set takes no edit')
       if (this.#closed) throw new VarveError('CLOSED', 'The store is closed. Open it again.')
-      this.#queue.push({ edit, resolve, reject })
+      this.#queue.push({ edit, onPublished, resolve, reject })
       this.#draining ??= this.#drain()
     })
   }
@@ -268,9 +269,10 @@ export class VersionSet {
     const edits: VersionEdit[] = []
     let state = this.#state
     for (const item of queued) {
-      const edit = { ...item.edit, nextFileNumber: this.#nextFileNumber }
       try {
         this.#refuseAfterFailure()
+        const wanted = typeof item.edit === 'function' ? item.edit(state) : item.edit
+        const edit = { ...wanted, nextFileNumber: this.#nextFileNumber }
         state = applyEdit(state, edit, this.#onReleased)
         fitting.push(item)
         edits.push(edit)
@@ -287,13 +289,13 @@ export class VersionSet {
       return
     }
     this.#publish(state, edits)
+    for (const { onPublished } of fitting) onPublished?.()
     for (const { resolve } of fitting) resolve()
   }
 
   #publish(state: ManifestState, edits: readonly VersionEdit[]): void {
     const before = this.#state.version
-    this.#state = state
-    state.version.pin()
+    this.#state = { ...state, version: state.version.pin() }
     this.#live.add(state.version, edits)
     before.unpin()
     this.#reportObsolete()

@@ -65,6 +65,7 @@ export type Command =
       readonly size: number
       readonly wait: boolean
     }
+  | { readonly kind: 'clear'; readonly wait: boolean }
   | { readonly kind: 'invalid'; readonly what: number }
   | { readonly kind: 'settle' | 'openView' | 'audit' }
   | { readonly kind: 'sync' | 'flush'; readonly wait: boolean }
@@ -217,6 +218,7 @@ function commandOf(keys: number, prefixes: number, weights: Weights): fc.Arbitra
         wait,
       }),
     },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant('clear' as const), wait }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('invalid' as const), what: fc.nat(30) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('settle' as const) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('audit' as const) }) },

@@ -15,7 +15,7 @@ import { Disk } from './disk.js'
 import { failAsExpected, INVALID_CALLS, MAX_VALUE_SIZE } from './invalid-calls.js'
 import { openIterator, stepIterator } from './iterate.js'
 import { type RankedKeys, spoil } from './key-space.js'
-import { Model, type Operation } from './model.js'
+import { EVERYTHING, Model, type Operation } from './model.js'
 import { randomFrom } from './random.js'
 import { read } from './read.js'
 import { DIRECTORY, Session } from './session.js'
@@ -100,6 +100,8 @@ export class Machine {
         for (const write of writes) await this.#write(write, undefined, wait)
         return
       }
+      case 'clear':
+        return this.#clear(command.wait)
       case 'invalid':
         return this.#invalid(command.what)
       case 'settle':
@@ -203,6 +205,18 @@ export class Machine {
         same(result.failed, 0, 'failed writes of a batch')
         session.acknowledge(end, this.#durability(asked))
       }),
+      wait,
+    )
+  }
+
+  #clear(wait: boolean): Promise<void> {
+    const session = this.#session
+    const call = session.store.clear()
+    const end = this.#model.commit([
+      { rank: EVERYTHING, value: undefined, expiresAt: Number.POSITIVE_INFINITY, doomed: false },
+    ])
+    return session.run(
+      call.then(() => session.acknowledge(end, 'disk')),
       wait,
     )
   }

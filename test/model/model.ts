@@ -5,6 +5,9 @@
  * first n operations: there is nothing to guess, neither after a crash nor with writes in flight.
  */
 
+/** The rank of an operation that removes everything. */
+export const EVERYTHING = -1
+
 export interface Operation {
   readonly rank: number
   /** `undefined`: a delete. */
@@ -63,7 +66,8 @@ export class Model {
     }
     for (; this.#stateAt < sequence; this.#stateAt++) {
       const operation = this.#operations[this.#stateAt]
-      this.#state.set(operation.rank, { operation, sequence: this.#stateAt + 1 })
+      if (operation.rank === EVERYTHING) this.#state.clear()
+      else this.#state.set(operation.rank, { operation, sequence: this.#stateAt + 1 })
     }
     return new Map(this.#state)
   }
@@ -71,6 +75,7 @@ export class Model {
   /** What a reader that stands right before `sequence` finds under `rank`. */
   before(sequence: number, rank: number): Operation | undefined {
     for (let i = sequence - 2; i >= 0; i--) {
+      if (this.#operations[i].rank === EVERYTHING) return undefined
       if (this.#operations[i].rank === rank) return this.#operations[i]
     }
     return undefined
