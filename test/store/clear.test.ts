@@ -6,6 +6,7 @@ import {
   CRASH_PROFILES,
   FaultFileSystem,
   InlineExecutor,
+  type Job,
   ManualClock,
   MemoryFileSystem,
 } from '../../src/testing.js'
@@ -31,6 +32,16 @@ async function fill(store: TextStore, count: number, value = 'x'.repeat(40)): Pr
 
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** Jobs that take a few turns to be told of. */
+class SlowExecutor extends InlineExecutor {
+  override async execute<I, O>(job: Job<I, O>, input: I): Promise<O> {
+    for (let turns = 0; turns < 5; turns++) await turn()
+    const output = await super.execute(job, input)
+    for (let turns = 0; turns < 5; turns++) await turn()
+    return output
+  }
 }
 
 describe('clear', () => {
@@ -73,6 +84,22 @@ describe('clear', () => {
     await using survivor = await openOn(fileSystem.crash('nothing', Math.random))
     expect(await survivor.keys().all()).toEqual(['later'])
     await store.close()
+  })
+
+  test('forgets what was not logged yet, and numbers what comes behind it rightly', async () => {
+    const fileSystem = new FaultFileSystem(new MemoryFileSystem())
+    const store = await openOn(fileSystem, { durability: 'memory', syncInterval: 0 })
+    const fault = fileSystem.fail({ kind: 'write', path: /wal$/, errno: 'ENOSPC', forGood: true })
+    await store.set('unlogged', '1')
+    await turn()
+    await store.clear()
+    await store.set('later', '2')
+    fault.cancel()
+    await store.sync()
+    await store.close()
+    await using again = await openOn(fileSystem)
+    expect(await again.entries().all()).toEqual([['later', '2']])
+    expect((await again.getEntry('later'))?.sequence).toBe(3)
   })
 
   test('makes readers see all or nothing', async () => {
@@ -151,7 +178,7 @@ describe('clear', () => {
   test('drops flushes and compactions that are under way, in any turn', async () => {
     for (let turns = 0; turns < 40; turns++) {
       const fileSystem = new MemoryFileSystem()
-      await using store = await openOn(fileSystem)
+      await using store = await openOn(fileSystem, { executor: new SlowExecutor() })
       await fill(store, 120)
       const compacting = store.compact()
       for (let i = 0; i < turns; i++) await turn()
