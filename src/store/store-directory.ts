@@ -1,7 +1,7 @@
 /** The directory of a store: finding or making it, keeping out of somebody else's, and locking it. */
 import * as nodePath from 'node:path'
-import { ioError, VarveError } from '../base/errors.js'
-import { LOCK_NAME, parseFileName } from '../base/file-names.js'
+import { errnoOf, ioError, VarveError } from '../base/errors.js'
+import { CURRENT_NAME, LOCK_NAME, parseFileName } from '../base/file-names.js'
 import type { Clock } from '../env/clock.js'
 import { type FileSystem, type Lock, LockHeldError } from '../env/file-system.js'
 
@@ -28,24 +28,42 @@ export async function prepareDirectory(
         },
       )
     }
-    await refuseForeignDirectory(directory, fileSystem)
+    const names = await fileSystem.readdir(directory)
+    refuseForeignDirectory(directory, names)
+    if (status !== undefined && !names.includes(CURRENT_NAME)) await syncName(directory, fileSystem)
   } catch (error) {
     throw ioError(error, 'opening', directory)
   }
 }
 
-/** Makes the directory and those above it that are missing, each with a durable name. */
+/**
+ * Makes the directory and those above it that are missing, from the top, each with a durable name before the next: so of
+ * those that a killed process has made, only the last may be without.
+ */
 async function makeDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
-  const made: string[] = []
-  for (let path = directory; (await fileSystem.stat(path)) === undefined; path = nodePath.dirname(path))
-    made.push(path)
-  await fileSystem.mkdir(directory)
-  for (const path of made.reverse()) await fileSystem.syncDir(nodePath.dirname(path))
+  const missing: string[] = []
+  let path = directory
+  for (; (await fileSystem.stat(path)) === undefined; path = nodePath.dirname(path)) missing.push(path)
+  await syncName(path, fileSystem)
+  for (const made of missing.reverse()) {
+    await fileSystem.mkdir(made)
+    await fileSystem.syncDir(nodePath.dirname(made))
+  }
+}
+
+/** Makes the name of a directory durable that was there: a process may have made it and been killed. */
+async function syncName(directory: string, fileSystem: FileSystem): Promise<void> {
+  try {
+    await fileSystem.syncDir(nodePath.dirname(directory))
+  } catch (error) {
+    // What we may not open is not where we made anything.
+    const errno = errnoOf(error)
+    if (errno !== 'EACCES' && errno !== 'EPERM') throw error
+  }
 }
 
 /** A directory without a store must be empty: somebody else's files are not mixed with ours. */
-async function refuseForeignDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
-  const names = await fileSystem.readdir(directory)
+function refuseForeignDirectory(directory: string, names: readonly string[]): void {
   const foreign = names.find((name) => parseFileName(name) === undefined)
   if (foreign === undefined || names.some((name) => parseFileName(name)?.kind === 'current')) return
   // Beside a store's own files a missing CURRENT is damage, which recovery tells of.

@@ -1,7 +1,13 @@
 /** The smallest tests of bugs that the model tests (test/model) found, named by the behaviour that was wrong. */
 import { expect, test } from 'vitest'
 import { open, type Store, type StoreOptions, WriteBatch } from '../../src/index.js'
-import { type File, ManualClock, MemoryFileSystem, type OpenMode } from '../../src/testing.js'
+import {
+  FaultFileSystem,
+  type File,
+  ManualClock,
+  MemoryFileSystem,
+  type OpenMode,
+} from '../../src/testing.js'
 
 function openOn(fileSystem: MemoryFileSystem, options: StoreOptions = {}): Promise<Store<string, string>> {
   return open<string, string>('/db', {
@@ -95,3 +101,23 @@ test('ordered keys of different types come in the order that the documentation t
   for (const key of keys.toReversed()) await store.set(key, '')
   expect(await store.keys().all()).toEqual(keys)
 })
+
+test.each(['/db', '/over/there/db'])(
+  'a process that is killed while it makes %s leaves nothing that a power loss takes the store with',
+  async (path) => {
+    for (let after = 0; after < 12; after++) {
+      const memory = new MemoryFileSystem()
+      const dying = new FaultFileSystem(memory)
+      dying.fail({ after, forGood: true })
+      await open(path, { fileSystem: dying, clock: new ManualClock() }).catch(() => undefined)
+      // The lock of a dead process is taken over.
+      const next = new FaultFileSystem(memory)
+      next.lock = async () => ({ release: async () => undefined })
+      const store = await open(path, { fileSystem: next, clock: new ManualClock() })
+      await store.set('a', '1', { durability: 'disk' })
+      const survived = memory.crash('nothing', Math.random)
+      await using reopened = await open(path, { fileSystem: survived, clock: new ManualClock() })
+      expect((await reopened.get('a'))?.toString(), `killed before operation ${after}`).toBe('1')
+    }
+  },
+)
