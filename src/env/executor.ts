@@ -25,6 +25,8 @@ export interface ExecuteOptions {
 export interface Executor {
   /** Runs `job` to its end; rejects with its error, and with `IO_ERROR` when the thread died. */
   execute<Input, Output>(job: Job<Input, Output>, input: Input, options?: ExecuteOptions): Promise<Output>
+  /** Tells that a job will come soon: a thread that takes long to start may start now. */
+  prepare?(): void
   /** Waits for nothing: running jobs are abandoned and reject with `ABORTED`. Idempotent. */
   close(): Promise<void>
 }

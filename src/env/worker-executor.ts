@@ -58,6 +58,10 @@ export class WorkerExecutor implements Executor {
     })
   }
 
+  prepare(): void {
+    if (!this.#closed) this.#worker ??= this.#start()
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     const worker = this.#worker

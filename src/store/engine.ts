@@ -87,6 +87,8 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
   readonly #parts: EngineParts
   readonly #throttle: Throttle
   #lastSequence: number
+  /** The size of the active memtable at which a flush is in sight. */
+  #prepareAt: number
   #failure: VarveError | undefined
   #closing = false
   /** Answers that {@link close} waits for. */
@@ -104,6 +106,7 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     this.journal = this.#openJournal(parts)
     this.#throttle = new Throttle(this.gate, parts.picker, () => this.#waitForRelief())
     this.live = new LiveState(parts.versions, parts.arenas, settings.shardCount, parts.memtables)
+    this.#prepareAt = settings.memtableSize / 8
     this.#lastSequence = parts.lastSequence
     this.background = new Background(this, {
       versions: parts.versions,
@@ -206,6 +209,13 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     if (this.#parts.wal !== undefined) this.metrics.bytesLogged += operations.length
     if (group.memoryOnly) this.journal.appendLater(operations, firstSequence)
     for (const observer of this.observers) observer.applied(operations, firstSequence)
+    if (this.live.active.sizeBytes > this.#prepareAt) this.#expectFlush()
+  }
+
+  /** The first flush comes in sight: the thread that will run it takes as long to start as a memtable to fill. */
+  #expectFlush(): void {
+    this.#prepareAt = Number.POSITIVE_INFINITY
+    this.#parts.executor.prepare?.()
   }
 
   async sync(): Promise<void> {
