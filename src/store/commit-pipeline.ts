@@ -28,6 +28,9 @@ const MAX_GROUP_BYTES = 256 * 1024
 /** What a group costs beside its bytes, in bytes: the system call. */
 const GROUP_COST = 2 * 1024
 
+/** What a stall has made to gather is given back; so many buffers serve a busy writer. */
+const MAX_SPARE_BUFFERS = 4
+
 /** Writes that are committed together. */
 export class CommitGroup {
   readonly operations: GroupBuffer
@@ -212,7 +215,7 @@ export class CommitPipeline {
     if (this.#open === group) this.#open = undefined
     const bytes = group.operations.length
     group.operations.clear()
-    this.#spareBuffers.push(group.operations)
+    if (this.#spareBuffers.length < MAX_SPARE_BUFFERS) this.#spareBuffers.push(group.operations)
     if (failure.length === 1) {
       group.refuse(failure[0])
       return
