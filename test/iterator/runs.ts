@@ -1,7 +1,7 @@
 /** Sorted runs in memory for the tests of this folder: cursors over arrays, and random entries spread over runs. */
 import fc from 'fast-check'
 import { compareKeys } from '../../src/base/bytes.js'
-import { Kind, writeExpiry } from '../../src/base/entry.js'
+import { isTombstone, Kind, writeExpiry } from '../../src/base/entry.js'
 import { Cursor } from '../../src/iterator/cursor.js'
 import { NotResident } from '../../src/iterator/not-resident.js'
 
@@ -32,7 +32,7 @@ export const nowArbitrary: fc.Arbitrary<number> = fc.integer({ min: -1, max: 101
 export function runsArbitrary(maxEntries: number, maxRuns = 5): fc.Arbitrary<Entry[][]> {
   const write = fc.record({
     key: keyArbitrary,
-    kind: fc.constantFrom(Kind.delete, Kind.put, Kind.put, Kind.putWithExpiry),
+    kind: fc.constantFrom(Kind.delete, Kind.put, Kind.put, Kind.putWithExpiry, Kind.expire, Kind.evict),
     expiresAt: fc.nat(99),
     run: fc.nat(maxRuns - 1),
   })
@@ -48,7 +48,7 @@ export function runsArbitrary(maxEntries: number, maxRuns = 5): fc.Arbitrary<Ent
 
 /** An entry whose value names its sequence number. */
 export function entry(key: Uint8Array, sequence: number, kind: number, expiresAt = 0): Entry {
-  const text = kind === Kind.delete ? '' : `v${sequence}`
+  const text = isTombstone(kind) ? '' : `v${sequence}`
   const prefix = kind === Kind.putWithExpiry ? 8 : 0
   const value = new Uint8Array(prefix + text.length)
   if (prefix > 0) writeExpiry(value, 0, expiresAt)

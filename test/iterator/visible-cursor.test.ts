@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compareKeys } from '../../src/base/bytes.js'
-import { Kind } from '../../src/base/entry.js'
+import { isTombstone } from '../../src/base/entry.js'
 import { mergeCursors } from '../../src/iterator/merging-cursor.js'
 import { whenResident } from '../../src/iterator/not-resident.js'
 import { VisibleCursor } from '../../src/iterator/visible-cursor.js'
@@ -14,7 +14,7 @@ function visible(entries: readonly Entry[], sequence: number, now: number): stri
   for (const one of [...entries].sort(compareEntries)) {
     if (one.sequence > sequence || (last !== undefined && compareKeys(last, one.key) === 0)) continue
     last = one.key
-    if (one.kind !== Kind.delete && one.expiresAt > now) {
+    if (!isTombstone(one.kind) && one.expiresAt > now) {
       lines.push(`${Buffer.from(one.key).toString('hex')}=v${one.sequence}`)
     }
   }
