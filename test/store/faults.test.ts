@@ -113,7 +113,7 @@ describe('too many open files', () => {
       ]) {
         let code: string | undefined
         const value = await Promise.resolve()
-          .then(read)
+          .then((): unknown => read())
           .catch((error) => {
             code = error.code
           })
