@@ -105,12 +105,13 @@ describe('too many open files', () => {
     faults.fail({ kind: 'open', path: /\.sst$/, errno: 'EMFILE', forGood: true })
     let failures = 0
     for (let i = 0; i < 500; i += 7) {
-      for (const read of [
+      const reads: (() => unknown)[] = [
         () => store.get(numbered(i)),
         () => store.getSync(numbered(i)),
         () => store.getMany([numbered(i)]),
         () => store.exists(numbered(i)),
-      ]) {
+      ]
+      for (const read of reads) {
         let code: string | undefined
         const value = await Promise.resolve()
           .then((): unknown => read())
