@@ -33,6 +33,8 @@ export interface CompactionInput {
   readonly pinned: readonly number[]
   readonly bottommost: boolean
   readonly now: number
+  /** In ms since 1970. */
+  readonly createdAt: number
   /** Word 0 becomes 1 when the store wants the job to end. */
   readonly cancel: Int32Array
 }
@@ -63,7 +65,7 @@ export async function runCompaction(
     maxOpenFiles: MAX_OPEN_INPUTS,
     blockCache: new BlockCache(0),
   })
-  const writer = new TableWriter(environment.fileSystem, input.tables, input.now)
+  const writer = new TableWriter(environment.fileSystem, input.tables, input.createdAt)
   try {
     const entries = new CompactionIterator(mergeCursors(inputCursors(tables, input)), input)
     await writeTables(environment, input, entries, writer)

@@ -13,6 +13,8 @@ export interface FlushInput {
   /** See `DropRules`. */
   readonly pinned: readonly number[]
   readonly now: number
+  /** In ms since 1970. */
+  readonly createdAt: number
 }
 
 export interface FlushOutput {
@@ -29,7 +31,7 @@ const CHECK_ENTRIES = 512
 export async function runFlush(environment: JobEnvironment, input: FlushInput): Promise<FlushOutput> {
   const cursor = mergeCursors(Memtable.attach(input.memtable).cursors())
   const entries = new CompactionIterator(cursor, { pinned: input.pinned, bottommost: false, now: input.now })
-  const writer = new TableWriter(environment.fileSystem, input.tables, input.now)
+  const writer = new TableWriter(environment.fileSystem, input.tables, input.createdAt)
   let unchecked = 0
   let pausedAt = 0
   try {

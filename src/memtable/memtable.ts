@@ -8,7 +8,7 @@
  * goes back to the pool when the last pin is gone.
  */
 import { assert } from '../base/assert.js'
-import { isTombstone } from '../base/entry.js'
+import { expiryOf, isTombstone, Kind, NEVER } from '../base/entry.js'
 import { hash32 } from '../base/hash.js'
 import type { Cursor } from '../iterator/cursor.js'
 import { Arena, type ArenaPool, MAX_ARENA_BYTES } from './arena.js'
@@ -38,6 +38,8 @@ export class Memtable {
   readonly #shardMask: number
   #pins = 1
   #frozen = false
+  /** When the first entry expires of those that were inserted since a sweep was here; `NEVER` for none. */
+  nextExpiry = NEVER
   #entryCount = 0
   #tombstoneCount = 0
   #payloadBytes = 0
@@ -160,6 +162,10 @@ export class Memtable {
     this.#entryCount++
     this.#payloadBytes += keyEnd - keyStart + valueEnd - valueStart
     if (isTombstone(kind)) this.#tombstoneCount++
+    else if (kind === Kind.putWithExpiry) {
+      const expiresAt = expiryOf(kind, valueBytes, valueStart)
+      if (expiresAt < this.nextExpiry) this.nextExpiry = expiresAt
+    }
   }
 
   /** Finds the newest version of `key` at or before `sequence`; describes it in `found` and says whether there is one. */

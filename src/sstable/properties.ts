@@ -24,6 +24,9 @@ export interface TableProperties {
   readonly earliestExpiry: number
   /** Over the entries that have an expiry, in ms since 1970; `NEVER` when none has. */
   readonly latestExpiry: number
+  /** Where the expiry index is; size 0 when nothing expires. */
+  readonly expiryIndexOffset: number
+  readonly expiryIndexSize: number
   /** The user keys of all entries. */
   readonly rawKeyBytes: number
   /** The stored values of all entries. */
@@ -54,6 +57,8 @@ export function decodeProperties(bytes: Uint8Array): TableProperties {
     largestSequence: integer(fields, 'largestSequence'),
     earliestExpiry: float(fields, 'earliestExpiry'),
     latestExpiry: float(fields, 'latestExpiry'),
+    expiryIndexOffset: integer(fields, 'expiryIndexOffset'),
+    expiryIndexSize: integer(fields, 'expiryIndexSize'),
     rawKeyBytes: integer(fields, 'rawKeyBytes'),
     rawValueBytes: integer(fields, 'rawValueBytes'),
     createdAt: float(fields, 'createdAt'),

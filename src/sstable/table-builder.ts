@@ -15,6 +15,7 @@ import type { File } from '../env/file-system.js'
 import { BlockBuilder } from './block-builder.js'
 import { BlockHandle } from './block-handle.js'
 import type { Compression } from './compression.js'
+import { ExpiryIndexBuilder } from './expiry-index.js'
 import { FilterBuilder } from './filter.js'
 import { DATABASE_ID_LENGTH, encodeFooter } from './footer.js'
 import { IndexBuilder } from './index-builder.js'
@@ -51,6 +52,7 @@ export class TableBuilder {
   readonly #block: BlockBuilder
   readonly #index: IndexBuilder
   readonly #filter: FilterBuilder | undefined
+  readonly #expiries = new ExpiryIndexBuilder()
   #closed = false
   #smallestKey: Uint8Array | undefined
   #entryCount = 0
@@ -61,6 +63,8 @@ export class TableBuilder {
   #largestSequence = 0
   #earliestExpiry = NEVER
   #latestExpiry = -NEVER
+  /** Of the block in hand. */
+  #blockExpiry = NEVER
   #rawKeyBytes = 0
   #rawValueBytes = 0
 
@@ -83,7 +87,8 @@ export class TableBuilder {
   /** About what the file would take if it were finished now. */
   get estimatedSizeBytes(): number {
     const open = this.#block.count === 0 ? 0 : this.#block.estimatedSizeBytes
-    return this.#writer.offset + open + this.#index.estimatedSizeBytes + (this.#filter?.sizeBytes ?? 0)
+    const beside = this.#index.estimatedSizeBytes + this.#expiries.sizeBytes + (this.#filter?.sizeBytes ?? 0)
+    return this.#writer.offset + open + beside
   }
 
   /** The last user key compared with another one, as `compareBytes` does; there must be an entry. */
@@ -137,8 +142,11 @@ export class TableBuilder {
       this.#filter === undefined
         ? new BlockHandle(writer.offset, 0)
         : writer.append(this.#filter.finish(), 'none')
+    const expiryIndex = this.#expiries.isEmpty
+      ? new BlockHandle(writer.offset, 0)
+      : writer.append(this.#expiries.finish(), compression)
     const { handle: index, levels } = this.#index.finish((payload) => writer.append(payload, compression))
-    const summary = this.#properties(this.#smallestKey, largestKey)
+    const summary = this.#properties(this.#smallestKey, largestKey, expiryIndex)
     const properties = writer.append(encodeProperties(summary), 'none')
     writer.appendRaw(
       encodeFooter({ filter, index, indexLevels: levels, properties, tableNumber, databaseId }),
@@ -162,6 +170,8 @@ export class TableBuilder {
     const handle = this.#writer.append(block.finish(), this.#settings.compression)
     this.#index.add(separator, spans ? block.lastSequence : 0, handle)
     this.#dataBlockCount++
+    if (this.#blockExpiry !== NEVER) this.#expiries.add(this.#blockExpiry, handle)
+    this.#blockExpiry = NEVER
     block.reset()
   }
 
@@ -173,11 +183,12 @@ export class TableBuilder {
   #countExpiry(expiresAt: number): void {
     assert(!Number.isNaN(expiresAt), 'an expiry is a moment')
     this.#expiringCount++
+    if (expiresAt < this.#blockExpiry) this.#blockExpiry = expiresAt
     if (expiresAt < this.#earliestExpiry) this.#earliestExpiry = expiresAt
     if (expiresAt > this.#latestExpiry) this.#latestExpiry = expiresAt
   }
 
-  #properties(smallestKey: Uint8Array, largestKey: Uint8Array): TableProperties {
+  #properties(smallestKey: Uint8Array, largestKey: Uint8Array, expiryIndex: BlockHandle): TableProperties {
     return {
       entryCount: this.#entryCount,
       tombstoneCount: this.#tombstoneCount,
@@ -189,6 +200,8 @@ export class TableBuilder {
       largestSequence: this.#largestSequence,
       earliestExpiry: this.#earliestExpiry,
       latestExpiry: this.#expiringCount === 0 ? NEVER : this.#latestExpiry,
+      expiryIndexOffset: expiryIndex.offset,
+      expiryIndexSize: expiryIndex.size,
       rawKeyBytes: this.#rawKeyBytes,
       rawValueBytes: this.#rawValueBytes,
       createdAt: this.#settings.createdAt,

@@ -62,7 +62,9 @@ export function* openTable(identity: TableIdentity): Generator<ReadRequest, Tabl
   }
 
   const propertiesPayload = yield* payloadOf(footer.properties)
-  const properties = naming(path, footer.properties.offset, () => checkedProperties(propertiesPayload))
+  const properties = naming(path, footer.properties.offset, () =>
+    checkedProperties(propertiesPayload, footer),
+  )
   const indexPayload = yield* payloadOf(footer.index)
   const index = naming(path, footer.index.offset, () => checkedIndex(indexPayload))
   let filter: TableFilter | undefined
@@ -90,10 +92,17 @@ function checkedFooter(tail: Uint8Array, identity: TableIdentity): Footer {
   return footer
 }
 
-function checkedProperties(payload: Uint8Array): TableProperties {
+function checkedProperties(payload: Uint8Array, { filter, index }: Footer): TableProperties {
   const properties = decodeProperties(payload)
   if (compareKeys(properties.smallestKey, properties.largestKey) > 0 || properties.entryCount === 0) {
     throw new VarveError('CORRUPTION', 'The properties tell of a table without entries.')
+  }
+  const { expiryIndexOffset, expiryIndexSize } = properties
+  if (
+    expiryIndexOffset !== filter.offset + filter.size ||
+    expiryIndexOffset + expiryIndexSize > index.offset
+  ) {
+    throw new VarveError('CORRUPTION', 'The properties name an expiry index that is not where it must be.')
   }
   return properties
 }

@@ -10,6 +10,7 @@ import { Block } from './block.js'
 import { BlockCursor } from './block-cursor.js'
 import type { BlockFetcher } from './block-fetcher.js'
 import { BlockHandle, decodeAfterHandle, decodeHandle } from './block-handle.js'
+import { ExpiryIndex } from './expiry-index.js'
 import type { TableFilter } from './filter.js'
 import { ENVELOPE_LENGTH, openPhysicalBlock } from './physical-block.js'
 import type { TableProperties } from './properties.js'
@@ -71,7 +72,7 @@ export class TableReader {
     this.filter = contents.filter
     this.dataEnd = footer.filter.offset
     this.firstCacheKey = firstCacheKey
-    this.#partitionsStart = footer.filter.offset + footer.filter.size
+    this.#partitionsStart = this.properties.expiryIndexOffset + this.properties.expiryIndexSize
     this.#partitionsEnd = footer.index.offset
     this.#salt = contents.salt
     this.#statistics = statistics
@@ -167,6 +168,16 @@ export class TableReader {
   /** {@link readBlockSync} without blocking. */
   async readBlock(offset: number, size: number): Promise<Block> {
     return this.decodeBlock(await this.read(offset, size), offset, true)
+  }
+
+  /** Reads the expiry index; nothing of it is kept. */
+  async readExpiryIndex(): Promise<ExpiryIndex> {
+    const { expiryIndexOffset: offset, expiryIndexSize: size } = this.properties
+    if (size === 0) return ExpiryIndex.NONE
+    const bytes = await this.read(offset, size)
+    return naming(this.file.path, offset, () => {
+      return new ExpiryIndex(openPhysicalBlock(bytes, this.#salt, offset, true), this.dataEnd)
+    })
   }
 
   /** Bytes of the file as they are: a run of blocks, read ahead. Blocks the thread. */

@@ -3,12 +3,13 @@
  * Yields one error for each thing that is wrong and goes on behind it.
  */
 import { compareBytes, copyOf, EMPTY } from '../base/bytes.js'
-import { isTombstone, Kind } from '../base/entry.js'
+import { expiryOf, isTombstone, Kind } from '../base/entry.js'
 import { corruption, VarveError } from '../base/errors.js'
 import { hash32 } from '../base/hash.js'
 import type { Block } from './block.js'
 import { BlockCursor } from './block-cursor.js'
 import { BlockHandle } from './block-handle.js'
+import type { ExpiryIndex } from './expiry-index.js'
 import type { TableReader } from './table-reader.js'
 
 /** The last place in key order that was seen. */
@@ -39,6 +40,8 @@ interface Census {
   dataBlockCount: number
   rawKeyBytes: number
   rawValueBytes: number
+  /** The earliest expiry of each block with one, by the block's offset. */
+  readonly expiries: Map<number, number>
   /** Whether every block could be read, so that the counts mean something. */
   complete: boolean
 }
@@ -53,6 +56,7 @@ export async function* verifyTable(reader: TableReader): AsyncGenerator<VarveErr
     dataBlockCount: 0,
     rawKeyBytes: 0,
     rawValueBytes: 0,
+    expiries: new Map(),
     complete: true,
   }
   let last = beginning()
@@ -90,7 +94,24 @@ export async function* verifyTable(reader: TableReader): AsyncGenerator<VarveErr
   }
   if (!census.complete) return
   if (dataEnd !== reader.dataEnd) yield corruption('The index ends before the data', path, dataEnd)
+  const expiries = await orProblem(() => reader.readExpiryIndex())
+  if (expiries instanceof VarveError) yield expiries
+  else yield* checkExpiryIndex(reader, expiries, census)
   yield* checkProperties(reader, census, last)
+}
+
+/** Holds the expiry index against the data blocks. */
+function* checkExpiryIndex(reader: TableReader, index: ExpiryIndex, census: Census): Generator<VarveError> {
+  const { path } = reader.file
+  const { expiryIndexOffset } = reader.properties
+  if (index.count !== census.expiries.size) {
+    yield corruption('The expiry index lists other blocks than those that expire', path, expiryIndexOffset)
+    return
+  }
+  for (let i = 0; i < index.count; i++) {
+    if (census.expiries.get(index.offset(i)) === index.expiresAt(i)) continue
+    yield corruption('The expiry index is wrong about a block', path, index.offset(i))
+  }
 }
 
 /** The index leaves in order, or what is wrong with one. */
@@ -158,7 +179,11 @@ function checkBlock(
     census.rawKeyBytes += keyEnd - keyStart
     census.rawValueBytes += cursor.valueEnd - cursor.valueStart
     if (isTombstone(cursor.kind)) census.tombstoneCount++
-    if (cursor.kind === Kind.putWithExpiry) census.expiringCount++
+    if (cursor.kind === Kind.putWithExpiry) {
+      census.expiringCount++
+      const expiresAt = expiryOf(cursor.kind, cursor.valueBytes, cursor.valueStart)
+      census.expiries.set(offset, Math.min(expiresAt, census.expiries.get(offset) ?? expiresAt))
+    }
     last = placeOf(cursor)
   }
   return what === undefined ? { last } : { last, problem: corruption(what, reader.file.path, offset) }

@@ -45,6 +45,8 @@ export interface BackgroundSettings {
   readonly tables: TableSettings
   readonly picker: PickerSettings
   readonly pinned: { list(): number[] }
+  /** The moment (ms since 1970) up to which expired entries may be dropped. */
+  readonly droppableUpTo: () => number
   readonly gate: StallGate
   readonly events: StoreEmitter
   /** Deletes table files that no version names. Best effort. */
@@ -269,7 +271,7 @@ export class Background {
 
   /** Writes a memtable as a table; `undefined` when nothing of it is left. */
   async #writeTable(memtable: Memtable): Promise<TableMetadata | undefined> {
-    const { versions, executor, jobs, clock, tables, pinned } = this.#settings
+    const { versions, executor, jobs, clock, tables, pinned, droppableUpTo } = this.#settings
     memtable.pin()
     try {
       const { table } = await executor.execute(jobs.flush, {
@@ -277,7 +279,8 @@ export class Background {
         memtable: memtable.image,
         tableNumber: versions.nextFileNumber(),
         pinned: pinned.list(),
-        now: clock.now(),
+        now: droppableUpTo(),
+        createdAt: clock.now(),
       })
       return table
     } finally {
@@ -301,9 +304,9 @@ export class Background {
   }
 
   #pickerState(): PickerState {
-    const { clock, pinned, picker } = this.#settings
+    const { pinned, picker, droppableUpTo } = this.#settings
     return {
-      now: clock.now(),
+      now: droppableUpTo(),
       running: [],
       pointers: this.#pointers,
       oldestSequence: pinned.list()[0] ?? this.#host.lastSequence,
@@ -352,7 +355,7 @@ export class Background {
   }
 
   async #merge(plan: CompactionPlan): Promise<CompactionPlan['inputs'][0]> {
-    const { versions, executor, jobs, clock, tables, picker, pinned } = this.#settings
+    const { versions, executor, jobs, clock, tables, picker, pinned, droppableUpTo } = this.#settings
     const [upper, lower] = plan.inputs
     const upperRuns = plan.level === 0 ? upper.map((table) => [table]) : [upper]
     const inputBytes = totalBytes(upper) + totalBytes(lower)
@@ -369,7 +372,8 @@ export class Background {
         maxGrandparentBytes: picker.maxGrandparentBytes,
         pinned: pinned.list(),
         bottommost: plan.bottommost,
-        now: clock.now(),
+        now: droppableUpTo(),
+        createdAt: clock.now(),
         cancel: this.#cancel,
       })
       return outputs

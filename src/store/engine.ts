@@ -11,57 +11,24 @@
 import { assert } from '../base/assert.js'
 import { MAX_SEQUENCE } from '../base/entry.js'
 import { ioError, VarveError } from '../base/errors.js'
-import type { BlockCache } from '../cache/block-cache.js'
-import type { PickerSettings } from '../compaction/compaction-plan.js'
-import type { Jobs } from '../compaction/jobs.js'
-import type { TableSettings } from '../compaction/table-writer.js'
-import type { Clock } from '../env/clock.js'
-import type { Executor } from '../env/executor.js'
-import type { ArenaPool } from '../memtable/arena.js'
 import { Memtable } from '../memtable/memtable.js'
-import type { Block } from '../sstable/block.js'
-import type { TableCache } from '../sstable/table-cache.js'
-import type { VersionSet } from '../version/version-set.js'
 import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
-import type { Wal } from '../wal/wal.js'
 import { Background, type BackgroundHost } from './background.js'
 import type { CommitJournal } from './commit-journal.js'
 import { CommitLog } from './commit-log.js'
 import { type CommitGroup, CommitPipeline, type CommitTarget } from './commit-pipeline.js'
 import { Deferred } from './deferred.js'
-import type { StoreEmitter } from './events.js'
+import type { EngineParts } from './engine-parts.js'
+import { ExpirySweeper } from './expiry-sweeper.js'
 import { KeepAlive } from './keep-alive.js'
 import { LiveState } from './live-state.js'
 import { Metrics } from './metrics.js'
 import { NoLog } from './no-log.js'
-import type { Settings } from './options.js'
 import type { PinnedMoments, ReadPoint } from './pinned-moments.js'
 import type { ReadState } from './read-state.js'
 import { StallGate } from './stall-gate.js'
 import { Throttle } from './throttle.js'
 import { TurnBudget } from './turn-budget.js'
-
-/** What recovery hands over. */
-export interface EngineParts {
-  readonly settings: Settings
-  readonly clock: Clock
-  readonly executor: Executor
-  readonly jobs: Jobs
-  readonly tableSettings: TableSettings
-  readonly picker: PickerSettings
-  readonly versions: VersionSet
-  /** `undefined` for a store without a log. */
-  readonly wal: Wal | undefined
-  readonly tableCache: TableCache
-  readonly blockCache: BlockCache<Block>
-  readonly arenas: ArenaPool
-  /** What the log held beyond the tables, oldest first; the last one is not frozen. */
-  readonly memtables: readonly Memtable[]
-  readonly lastSequence: number
-  readonly events: StoreEmitter
-  /** Deletes table files that no version names. Best effort. */
-  readonly discardTables: (numbers: readonly number[]) => Promise<void>
-}
 
 /** Watches commits; must not throw and must copy what it keeps. */
 export interface CommitObserver {
@@ -83,6 +50,7 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
   readonly observers = new Set<CommitObserver>()
   readonly live: LiveState
   readonly metrics: Metrics
+  readonly expiry: ExpirySweeper
   readonly journal: CommitJournal
   readonly #parts: EngineParts
   readonly #throttle: Throttle
@@ -108,6 +76,7 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     this.live = new LiveState(parts.versions, parts.arenas, settings.shardCount, parts.memtables)
     this.#prepareAt = settings.memtableSize / 8
     this.#lastSequence = parts.lastSequence
+    this.expiry = new ExpirySweeper(this, settings.cleanupIntervalMs)
     this.background = new Background(this, {
       versions: parts.versions,
       executor: parts.executor,
@@ -116,6 +85,7 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
       tables: parts.tableSettings,
       picker: parts.picker,
       pinned: this.pinned,
+      droppableUpTo: () => this.expiry.droppableUpTo,
       gate: this.gate,
       events,
       discardTables: parts.discardTables,
@@ -349,6 +319,7 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
   /** Stops everything in order; what durability owes is on its way to the device before the log is closed. */
   async close(): Promise<void> {
     const { versions, tableCache } = this.#parts
+    await this.expiry.stop()
     await this.pipeline.drained()
     this.#closing = true
     if (this.#owed > 0) {

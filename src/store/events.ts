@@ -5,7 +5,7 @@ import type { CompactionReason } from '../compaction/compaction-plan.js'
 import type { StallStatistics } from './stall-gate.js'
 
 /** What `store.on(name, listener)` hands to a listener, by event name. */
-export interface StoreEvents {
+export interface StoreEvents<K = unknown, V = unknown> {
   /** Something failed in the background, or the store has become read-only. */
   error: VarveError
   /** A memtable became a level-0 table. */
@@ -29,9 +29,20 @@ export interface StoreEvents {
   }
   /** Writers are slowed, stopped or let go. */
   stall: StallStatistics
+  /** An entry whose time to live had run out was removed. */
+  expire: { readonly key: K; readonly value: V }
+  /** An entry was removed to make room. */
+  evict: { readonly key: K; readonly value: V }
 }
 
-const NAMES: ReadonlySet<string> = new Set<keyof StoreEvents>(['error', 'flush', 'compaction', 'stall'])
+const NAMES: ReadonlySet<string> = new Set<keyof StoreEvents>([
+  'error',
+  'flush',
+  'compaction',
+  'stall',
+  'expire',
+  'evict',
+])
 
 export class StoreEmitter {
   readonly #emitter = new EventEmitter()
@@ -42,6 +53,11 @@ export class StoreEmitter {
       throw new VarveError('INVALID_ARGUMENT', `A listener must be a function, not ${shown(listener)}.`)
     }
     this.#emitter.on(event, listener)
+  }
+
+  /** Whether anybody listens. */
+  hasListener(event: keyof StoreEvents): boolean {
+    return this.#emitter.listenerCount(event) > 0
   }
 
   off<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents[E]) => void): void {

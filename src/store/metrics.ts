@@ -9,6 +9,8 @@ export class Metrics {
   /** Point reads, and those that found a value. */
   gets = 0
   hits = 0
+  /** Entries that were removed because they had expired. */
+  expired = 0
   /** Bytes of the operations that were applied, and of those that went to the log. */
   bytesWritten = 0
   bytesLogged = 0

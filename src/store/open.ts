@@ -104,7 +104,7 @@ async function openStore<K, V>(
       },
     )
     const opened = await new KeepAlive(clock).during(opening)
-    return new Store(directory, opened, new Codec(keys, values, settings), ownExecutor)
+    return new Store(directory, opened, new Codec(keys, values, settings), ownExecutor, options)
   } catch (error) {
     await ownExecutor?.close()
     throw error

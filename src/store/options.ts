@@ -50,6 +50,10 @@ export interface StoreOptions<
   readonly syncInterval?: number
   /** Milliseconds until an entry expires that was written without a `ttl`; 0: never. Default 0. */
   readonly defaultTtl?: number
+  /** Expired entries, which nobody sees, are removed and announced at least this often; 0: never. Default 60,000. */
+  readonly cleanupInterval?: number
+  /** Is called with each entry that was removed because it had expired, once. */
+  onExpire?(key: unknown, value: unknown): void
   /** Make the store if it is not there. Default true. */
   readonly createIfMissing?: boolean
   /** Fail with `EXISTS` if the store is there. Default false. */
@@ -108,6 +112,8 @@ export interface Settings {
   readonly durability: Durability
   readonly syncIntervalMs: number
   readonly defaultTtlMs: number
+  /** 0: never. */
+  readonly cleanupIntervalMs: number
   readonly createIfMissing: boolean
   readonly errorIfExists: boolean
   readonly lockTimeoutMs: number
@@ -193,13 +199,14 @@ function checkCompression(value: CompressionOption | undefined): 'snappy' | 'gzi
 }
 
 /** What the store runs on is called later, where a wrong one would fail in a strange place. */
-function checkSurroundings({ fileSystem, clock, executor, random }: StoreOptions): void {
+function checkSurroundings({ fileSystem, clock, executor, random, onExpire }: StoreOptions): void {
   const refuse = (name: string, what: string): never => {
     throw new VarveError('INVALID_ARGUMENT', `${name} must be ${what}.`)
   }
   if (fileSystem !== undefined && typeof fileSystem?.open !== 'function') refuse('fileSystem', 'a FileSystem')
   if (clock !== undefined && typeof clock?.now !== 'function') refuse('clock', 'a Clock')
   if (executor !== undefined && typeof executor?.execute !== 'function') refuse('executor', 'an Executor')
+  if (onExpire !== undefined && typeof onExpire !== 'function') refuse('onExpire', 'a function')
   if (random !== undefined && typeof random !== 'function') refuse('random', 'a function like Math.random')
 }
 
@@ -215,6 +222,8 @@ const KNOWN: ReadonlySet<string> = new Set<keyof StoreOptions>([
   'durability',
   'syncInterval',
   'defaultTtl',
+  'cleanupInterval',
+  'onExpire',
   'createIfMissing',
   'errorIfExists',
   'lockTimeout',
@@ -269,6 +278,7 @@ export function resolveSettings(options: StoreOptions): Settings {
     durability: checkDurability(options.durability, 'os'),
     syncIntervalMs: checkDuration('syncInterval', options.syncInterval, 1000),
     defaultTtlMs: checkDuration('defaultTtl', options.defaultTtl, 0),
+    cleanupIntervalMs: checkDuration('cleanupInterval', options.cleanupInterval, 60_000),
     createIfMissing: flag('createIfMissing', options.createIfMissing, true),
     errorIfExists: flag('errorIfExists', options.errorIfExists, false),
     lockTimeoutMs: checkDuration('lockTimeout', options.lockTimeout, 0),

@@ -51,7 +51,8 @@ export function lookUp(
   return result.kind !== Kind.putWithExpiry || result.expiresAt > clock.now()
 }
 
-function findVersion(
+/** Finds the newest version of `key` at or before `sequence`, whatever it is. */
+export function findVersion(
   state: ReadState,
   key: SearchKey,
   sequence: number,

@@ -6,6 +6,7 @@
  * directory → LOCK → CURRENT and MANIFEST (a fresh MANIFEST takes over) → log replay → after a crash, tables for what
  * was replayed → a fresh log segment → orphans are deleted → the store is open.
  */
+import { NEVER } from '../base/entry.js'
 import { errnoOf, ioError, VarveError } from '../base/errors.js'
 import { parseFileName } from '../base/file-names.js'
 import { BlockCache } from '../cache/block-cache.js'
@@ -24,7 +25,8 @@ import { VersionSet } from '../version/version-set.js'
 import { OperationReader } from '../wal/operation.js'
 import { type Replayed, replay } from '../wal/replay.js'
 import { Wal } from '../wal/wal.js'
-import { Engine, type EngineParts } from './engine.js'
+import { Engine } from './engine.js'
+import type { EngineParts } from './engine-parts.js'
 import { StoreEmitter } from './events.js'
 import type { Settings } from './options.js'
 import { notFound, prepareDirectory, takeLock } from './store-directory.js'
@@ -273,7 +275,9 @@ async function flushReplayed(
         memtable: memtable.image,
         tableNumber: versions.nextFileNumber(),
         pinned: [],
-        now: clock.now(),
+        // Nobody was told yet of what has expired.
+        now: -NEVER,
+        createdAt: clock.now(),
       })
       await versions.logAndApply({
         ...(table === undefined ? {} : { added: [{ level: 0, table }] }),

@@ -29,6 +29,8 @@ export interface StoreStatistics {
   readonly hits: number
   readonly misses: number
   readonly hitRate: number
+  /** Entries that were removed because they had expired. */
+  readonly expired: number
   readonly levels: readonly LevelStatistics[]
   readonly memtable: {
     /** Of the active memtable. */
@@ -84,6 +86,7 @@ export function statisticsOf(engine: Engine): StoreStatistics {
     hits: metrics.hits,
     misses: metrics.gets - metrics.hits,
     hitRate: ratio(metrics.hits, metrics.gets),
+    expired: metrics.expired,
     levels: scores.levels.map(({ level, tables, bytes, targetBytes, score }) => ({
       level,
       tables,

@@ -12,6 +12,7 @@ import { estimateBytes, estimateCount } from './estimate.js'
 import type { StoreEvents } from './events.js'
 import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
 import type { OpenEngine } from './recovery.js'
+import { Announcer, type RemovalCallbacks } from './removals.js'
 import { type StoreStatistics, statisticsOf } from './statistics.js'
 import { View } from './view.js'
 import { Writable } from './writable.js'
@@ -31,13 +32,21 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
   #closing: Promise<void> | undefined
 
   /** @internal */
-  constructor(path: string, opened: OpenEngine, codec: Codec<K, V>, ownExecutor: Executor | undefined) {
+  constructor(
+    path: string,
+    opened: OpenEngine,
+    codec: Codec<K, V>,
+    ownExecutor: Executor | undefined,
+    callbacks: RemovalCallbacks = {},
+  ) {
     super(opened.engine, codec)
     this.path = path
     this.#engine = opened.engine
     this.#lock = opened.lock
     this.#codec = codec
     this.#ownExecutor = ownExecutor
+    const { expiry, parts } = opened.engine
+    expiry.start(new Announcer(codec, parts.events, callbacks))
   }
 
   // Moments
@@ -98,13 +107,13 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
   }
 
   /** Calls `listener` on each event of that name. */
-  on<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents[E]) => void): this {
-    this.#engine.parts.events.on(event, listener)
+  on<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents<K, V>[E]) => void): this {
+    this.#engine.parts.events.on(event, listener as (payload: StoreEvents[E]) => void)
     return this
   }
 
-  off<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents[E]) => void): this {
-    this.#engine.parts.events.off(event, listener)
+  off<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents<K, V>[E]) => void): this {
+    this.#engine.parts.events.off(event, listener as (payload: StoreEvents[E]) => void)
     return this
   }
 

@@ -65,6 +65,7 @@ async function writeTable(
     tableNumber: number,
     pinned,
     now: -1,
+    createdAt: 0,
   })
   if (table === undefined) throw new Error('a table was expected')
   return table
@@ -101,6 +102,7 @@ function compactionOf(
     pinned: [],
     bottommost: true,
     now: 0,
+    createdAt: 0,
     cancel: new Int32Array(new SharedArrayBuffer(4)),
     ...changes,
   }
@@ -125,6 +127,7 @@ describe('flush', () => {
           tableNumber: 7,
           pinned,
           now: -1,
+          createdAt: 0,
         })
         const names = await memory.readdir('/store')
         if (run.length === 0) {

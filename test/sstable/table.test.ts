@@ -228,6 +228,8 @@ describe('a table', () => {
     ]
     const { reader, summary } = openOne(entries, { compression: 'snappy', blockSize: 30 }, 0)
     expect(reader.properties).toEqual({
+      expiryIndexOffset: expect.any(Number),
+      expiryIndexSize: expect.any(Number),
       entryCount: 4,
       tombstoneCount: 1,
       expiringCount: 2,

@@ -1,0 +1,37 @@
+/** What an engine is put together from. */
+import type { BlockCache } from '../cache/block-cache.js'
+import type { PickerSettings } from '../compaction/compaction-plan.js'
+import type { Jobs } from '../compaction/jobs.js'
+import type { TableSettings } from '../compaction/table-writer.js'
+import type { Clock } from '../env/clock.js'
+import type { Executor } from '../env/executor.js'
+import type { ArenaPool } from '../memtable/arena.js'
+import type { Memtable } from '../memtable/memtable.js'
+import type { Block } from '../sstable/block.js'
+import type { TableCache } from '../sstable/table-cache.js'
+import type { VersionSet } from '../version/version-set.js'
+import type { Wal } from '../wal/wal.js'
+import type { StoreEmitter } from './events.js'
+import type { Settings } from './options.js'
+
+/** What recovery hands over. */
+export interface EngineParts {
+  readonly settings: Settings
+  readonly clock: Clock
+  readonly executor: Executor
+  readonly jobs: Jobs
+  readonly tableSettings: TableSettings
+  readonly picker: PickerSettings
+  readonly versions: VersionSet
+  /** `undefined` for a store without a log. */
+  readonly wal: Wal | undefined
+  readonly tableCache: TableCache
+  readonly blockCache: BlockCache<Block>
+  readonly arenas: ArenaPool
+  /** What the log held beyond the tables, oldest first; the last one is not frozen. */
+  readonly memtables: readonly Memtable[]
+  readonly lastSequence: number
+  readonly events: StoreEmitter
+  /** Deletes table files that no version names. Best effort. */
+  readonly discardTables: (numbers: readonly number[]) => Promise<void>
+}
