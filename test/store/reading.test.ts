@@ -244,6 +244,12 @@ describe('iterators', () => {
       'end',
       'end',
     ])
+    const racing = store.keys()
+    const first = racing.next()
+    const second = racing.next()
+    // Made when the first has an answer and the second has none yet.
+    const third = first.then(() => racing.next())
+    expect([(await second).value, (await third).value]).toEqual([numbered(1), numbered(2)])
     const other = store.keys()
     const chunks = await Promise.all([
       other.nextMany(40),
