@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { InlineExecutor } from '../../src/env/executor.js'
 import { NodeFileSystem } from '../../src/env/node-file-system.js'
+import { builtPackage } from '../integration/real-store.js'
 import { openText, temporaryDirectory } from './stores.js'
 
 const PACKAGE = new URL('../../dist/index.js', import.meta.url)
@@ -42,13 +43,15 @@ function waitedMs(output: string): number {
   return Number(/waited (\d+)/.exec(output)?.[1])
 }
 
+/** Read by the package that wrote it. */
 async function contents(directory: string): Promise<[string, string][]> {
-  const store = await openText({
-    path: directory,
-    fileSystem: new NodeFileSystem(),
-    executor: new InlineExecutor(),
-  })
-  return store.entries().all()
+  const { open } = await builtPackage()
+  const store = await open<string, string>(directory, { valueEncoding: 'utf8' })
+  try {
+    return await store.entries().all()
+  } finally {
+    await store.close()
+  }
 }
 
 test.each([
