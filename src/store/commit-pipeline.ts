@@ -16,7 +16,6 @@
  *
  * Testable without a store: what a group does is behind {@link CommitTarget}.
  */
-import { present } from '../base/assert.js'
 import { GroupBuffer } from '../wal/group-buffer.js'
 import { Deferred } from './deferred.js'
 import type { Durability } from './options.js'
@@ -38,7 +37,7 @@ export class CommitGroup {
   firstSequence = 0
   /** Resolves when the group is applied and logged as far as its writes asked. */
   readonly applied = new Deferred<void>()
-  /** Resolves when the group is on the device; only where a write asked for it. */
+  /** Resolves when the group is on the device; there only when a writer holds its promise. */
   durable: Deferred<void> | undefined
   /** Whether each write is content with `'memory'`. */
   memoryOnly = true
@@ -62,9 +61,12 @@ export class CommitGroup {
     return this.#work(this.operations)
   }
 
-  /** The promise of a write in this group. */
+  /** The promise of a write in this group; called in the step in which the write joined it. */
   promiseFor(durability: Durability): Promise<void> {
-    if (durability === 'disk') return present(this.durable, 'a disk write opened the group').promise
+    if (durability === 'disk') {
+      this.durable ??= new Deferred()
+      return this.durable.promise
+    }
     this.#appliedTaken = true
     return this.applied.promise
   }
@@ -131,7 +133,6 @@ export class CommitPipeline {
       queueMicrotask(this.#onMicrotask)
     }
     if (durability !== 'memory') group.memoryOnly = false
-    if (durability === 'disk') group.durable ??= new Deferred()
     return group
   }
 
@@ -142,7 +143,6 @@ export class CommitPipeline {
   alone(durability: Durability, work: (operations: GroupBuffer) => Promise<void>): Promise<void> {
     const group = new CommitGroup(this.#spareBuffers.pop() ?? new GroupBuffer(), work)
     if (durability !== 'memory') group.memoryOnly = false
-    if (durability === 'disk') group.durable = new Deferred()
     // What is written from now on comes behind it.
     this.#open = undefined
     this.#queue.push(group)

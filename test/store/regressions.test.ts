@@ -121,3 +121,28 @@ test.each(['/db', '/over/there/db'])(
     }
   },
 )
+
+test('a disk write that is refused while it is encoded leaves no promise behind to be rejected', async () => {
+  const faults = new FaultFileSystem(new MemoryFileSystem())
+  const store = await open('/store', { fileSystem: faults, valueEncoding: 'utf8' })
+  const unhandled: unknown[] = []
+  const note = (reason: unknown): void => {
+    unhandled.push(reason)
+  }
+  process.on('unhandledRejection', note)
+  try {
+    faults.fail({ kind: 'sync', errno: 'EIO', forGood: true })
+    const kept = store.set('a', '1')
+    const batch = new WriteBatch<string, string>().set('b', '\ud800')
+    await expect(store.applyBatch(batch, { durability: 'disk' })).rejects.toMatchObject({
+      code: 'INVALID_VALUE',
+    })
+    await kept
+    await expect(store.set('c', '3', { durability: 'disk' })).rejects.toMatchObject({ code: 'IO_ERROR' })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(unhandled).toEqual([])
+  } finally {
+    process.off('unhandledRejection', note)
+    await store.close().catch(() => undefined)
+  }
+})
