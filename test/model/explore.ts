@@ -44,7 +44,7 @@ export async function explore(
   })
   if (outcome.failed) {
     const { seed, counterexamplePath, counterexample, errorInstance } = outcome
-    const replay = `VARVE_SEED=${seed} VARVE_PATH=${counterexamplePath} npx vitest run ${file}`
+    const replay = `VARVE_SEED=${seed} VARVE_PATH=${counterexamplePath} npm run vitest -- run ${file}`
     throw new Error(`${replay}\n${JSON.stringify(counterexample?.[0])}`, { cause: errorInstance })
   }
   if (VARVE_RUNS !== undefined || VARVE_PATH !== undefined) return
