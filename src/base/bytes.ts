@@ -31,10 +31,10 @@ export function compareKeys(a: Uint8Array, b: Uint8Array): number {
   return compareBytes(a, 0, a.length, b, 0, b.length)
 }
 
-/**
- * Copies `source[start, end)` to `target` at `at`. Short runs are copied by a loop: creating a view for
- * `TypedArray.set` costs about as much as moving a hundred bytes.
- */
+/** Up to this length a loop copies faster than `TypedArray.set`, whose call costs about 50 ns whatever it moves. */
+const LOOP_COPY_LENGTH = 24
+
+/** Copies `source[start, end)` to `target` at `at`. */
 export function copyBytes(
   source: Uint8Array,
   start: number,
@@ -42,8 +42,10 @@ export function copyBytes(
   target: Uint8Array,
   at: number,
 ): void {
-  if (end - start <= 64) {
+  if (end - start <= LOOP_COPY_LENGTH) {
     for (let i = start; i < end; i++) target[at++] = source[i]
+  } else if (start === 0 && end === source.length) {
+    target.set(source, at)
   } else {
     target.set(source.subarray(start, end), at)
   }

@@ -1,5 +1,6 @@
 /** How user values become bytes and back. A decoded value never shares memory with the store. */
 import { Packr } from 'msgpackr'
+import { copyBytes } from '../base/bytes.js'
 import { VarveError } from '../base/errors.js'
 import { decodeUtf8 } from './key-encoding.js'
 
@@ -48,8 +49,7 @@ function invalidValue(message: string, cause?: unknown): VarveError {
 export function copyToBuffer(bytes: Uint8Array, start: number, end: number): Buffer {
   const length = end - start
   const copy = Buffer.allocUnsafe(length)
-  if (length <= 128) for (let i = 0; i < length; i++) copy[i] = bytes[start + i]
-  else copy.set(bytes.subarray(start, end))
+  copyBytes(bytes, start, end, copy, 0)
   return copy
 }
 
