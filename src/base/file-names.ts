@@ -1,7 +1,8 @@
 /**
  * The names of the files in a store's directory.
  *
- * `CURRENT`, `LOCK`, `MANIFEST-000001`, `000002.wal`, `000003.sst`, `*.tmp`. One counter numbers all files, and a
+ * `CURRENT`, `LOCK`, `MANIFEST-000001`, `000002.wal`, `000003.sst`, `*.tmp`, the directory `snapshots`, and in a snapshot
+ * `SNAPSHOT`. One counter numbers all files, and a
  * number is never used twice. A name that `parseFileName` does not know is not the store's: it is never touched.
  * On disk: never change.
  */
@@ -12,10 +13,16 @@ export const CURRENT_NAME = 'CURRENT'
 /** Held by the process that has the store open. */
 export const LOCK_NAME = 'LOCK'
 
+/** The directory of the snapshots. */
+export const SNAPSHOTS_NAME = 'snapshots'
+
+/** Makes a store's directory a snapshot. */
+export const SNAPSHOT_NAME = 'SNAPSHOT'
+
 /** What a name in the store's directory stands for. */
 export type FileName =
   | { readonly kind: 'wal' | 'sst' | 'manifest'; readonly number: number }
-  | { readonly kind: 'current' | 'lock' | 'temporary' }
+  | { readonly kind: 'current' | 'lock' | 'temporary' | 'snapshots' | 'snapshot' }
 
 /** The name of a WAL segment. */
 export function walName(number: number): string {
@@ -41,6 +48,8 @@ export function temporaryName(name: string): string {
 export function parseFileName(name: string): FileName | undefined {
   if (name === CURRENT_NAME) return { kind: 'current' }
   if (name === LOCK_NAME) return { kind: 'lock' }
+  if (name === SNAPSHOTS_NAME) return { kind: 'snapshots' }
+  if (name === SNAPSHOT_NAME) return { kind: 'snapshot' }
   if (name.endsWith('.tmp')) return { kind: 'temporary' }
   const match = /^(?:MANIFEST-(\d{6,16})|(\d{6,16})\.(wal|sst))$/.exec(name)
   if (match === null) return undefined

@@ -5,6 +5,7 @@ import type { Jobs } from '../compaction/jobs.js'
 import type { TableSettings } from '../compaction/table-writer.js'
 import type { Clock } from '../env/clock.js'
 import type { Executor } from '../env/executor.js'
+import type { FileSystem } from '../env/file-system.js'
 import type { ArenaPool } from '../memtable/arena.js'
 import type { Memtable } from '../memtable/memtable.js'
 import type { Block } from '../sstable/block.js'
@@ -17,6 +18,7 @@ import type { Settings } from './options.js'
 /** What recovery hands over. */
 export interface EngineParts {
   readonly settings: Settings
+  readonly fileSystem: FileSystem
   readonly clock: Clock
   readonly executor: Executor
   readonly jobs: Jobs

@@ -27,6 +27,14 @@ export interface StoreEvents<K = unknown, V = unknown> {
     readonly bytesWritten: number
     readonly durationMs: number
   }
+  /** A snapshot was taken. */
+  snapshot: {
+    readonly id: string
+    readonly path: string
+    /** Whether the store took it by itself. */
+    readonly automatic: boolean
+    readonly durationMs: number
+  }
   /** Writers are slowed, stopped or let go. */
   stall: StallStatistics
   /** An entry whose time to live had run out was removed. */
@@ -39,6 +47,7 @@ const NAMES: ReadonlySet<string> = new Set<keyof StoreEvents>([
   'error',
   'flush',
   'compaction',
+  'snapshot',
   'stall',
   'expire',
   'evict',

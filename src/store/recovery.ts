@@ -29,6 +29,7 @@ import { Engine } from './engine.js'
 import type { EngineParts } from './engine-parts.js'
 import { StoreEmitter } from './events.js'
 import type { Settings } from './options.js'
+import { collectSnapshotLeftovers } from './snapshot-directory.js'
 import { notFound, prepareDirectory, takeLock } from './store-directory.js'
 
 /** What a store runs on. */
@@ -106,6 +107,7 @@ async function recoverEngine(
     const memtables = unsafe ? [Memtable.create(arenas, settings.shardCount)] : log.memtables
     const parts: EngineParts = {
       settings,
+      fileSystem,
       clock,
       executor,
       jobs,
@@ -337,6 +339,7 @@ async function collectOrphans(
     for (const name of versions.collectOrphans(names, isLive)) {
       await fileSystem.unlink(`${directory}/${name}`)
     }
+    await collectSnapshotLeftovers(fileSystem, directory)
   } catch (error) {
     // They stay for the next open.
     events.emit('error', ioError(error, 'collecting orphans in', directory))

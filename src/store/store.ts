@@ -13,6 +13,8 @@ import type { StoreEvents } from './events.js'
 import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
 import type { OpenEngine } from './recovery.js'
 import { Announcer, type RemovalCallbacks } from './removals.js'
+import type { SnapshotInfo } from './snapshot-info.js'
+import { type SnapshotOptions, Snapshots } from './snapshots.js'
 import { type StoreStatistics, statisticsOf } from './statistics.js'
 import { View } from './view.js'
 import { Writable } from './writable.js'
@@ -29,6 +31,7 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
   readonly #codec: Codec<K, V>
   readonly #lock: OpenEngine['lock']
   readonly #ownExecutor: Executor | undefined
+  readonly #snapshots: Snapshots
   #closing: Promise<void> | undefined
 
   /** @internal */
@@ -47,6 +50,7 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     this.#ownExecutor = ownExecutor
     const { expiry, parts } = opened.engine
     expiry.start(new Announcer(codec, parts.events, callbacks))
+    this.#snapshots = new Snapshots(opened.engine)
   }
 
   // Moments
@@ -74,6 +78,30 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     const bounds = byteRangeOf(range, this.#codec.keys)
     if (isEmptyRange(bounds)) return 0
     return estimateBytes(this.#engine.readState, bounds, this.#engine.parts.tableCache)
+  }
+
+  // Snapshots
+
+  /**
+   * Takes a snapshot: a directory that opens as a store of its own, of everything that was written before the call.
+   * Writes go on meanwhile, and it costs neither time nor space for the data that is in tables already. Rejects with
+   * `EXISTS` when there is one of that name, `NO_SPACE`; then nothing is left of it.
+   */
+  async snapshot(options?: SnapshotOptions): Promise<SnapshotInfo> {
+    this.checkOpen()
+    return this.#snapshots.take(options)
+  }
+
+  /** All snapshots, oldest first. */
+  async snapshots(): Promise<SnapshotInfo[]> {
+    this.checkOpen()
+    return this.#snapshots.list()
+  }
+
+  /** Deletes a snapshot. Rejects with `NOT_FOUND`, and with `LOCKED` while it is open as a store. */
+  async deleteSnapshot(id: string): Promise<void> {
+    this.checkOpen()
+    await this.#snapshots.delete(id)
   }
 
   // Upkeep
@@ -137,6 +165,7 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
 
   async #close(): Promise<void> {
     try {
+      await this.#snapshots.close()
       await this.#engine.close()
     } finally {
       await this.#ownExecutor?.close()

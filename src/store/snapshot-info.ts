@@ -1,0 +1,94 @@
+/** What a snapshot tells of itself. */
+
+import { BlockCache } from '../cache/block-cache.js'
+import { tablePath } from '../compaction/table-writer.js'
+import type { FileSystem } from '../env/file-system.js'
+import { VisibleCursor } from '../iterator/visible-cursor.js'
+import { BlockFetcher } from '../sstable/block-fetcher.js'
+import { TableCache } from '../sstable/table-cache.js'
+import { recoverState } from '../version/recover-state.js'
+import type { Version } from '../version/version.js'
+import { cursorOver, RangeScan } from './range-scan.js'
+import { ReadState } from './read-state.js'
+import { sizeOfSnapshot } from './snapshot-directory.js'
+import type { SnapshotFacts } from './snapshot-facts.js'
+
+/** A snapshot. */
+export interface SnapshotInfo {
+  /** Its name, or one that the store made up. */
+  readonly id: string
+  /** Its directory, which opens as a store of its own. */
+  readonly path: string
+  /** The sequence number of the last write that is in it. */
+  readonly sequence: number
+  /**
+   * The exact number of entries, those not counted that had expired when it was taken. Counted when it is first looked
+   * at, by a scan that blocks the thread: taking a snapshot does not pay for it.
+   */
+  readonly entryCount: number
+  /** The bytes of its files, most of which are shared with the store as long as that needs them too. */
+  readonly size: number
+  /** When it was taken, in ms since 1970. */
+  readonly createdAt: number
+  /** Whether the store took it by itself, and will delete it by itself. */
+  readonly automatic: boolean
+}
+
+/** Looks at the snapshot in `path`. */
+export async function describeSnapshot(
+  fileSystem: FileSystem,
+  id: string,
+  path: string,
+  facts: SnapshotFacts,
+): Promise<SnapshotInfo> {
+  const contents = await recoverState(fileSystem, path).catch((error: unknown) => ({ error }))
+  const { sequence, createdAt, automatic } = facts
+  let entryCount: number | undefined
+  return {
+    id,
+    path,
+    sequence,
+    get entryCount() {
+      if (entryCount === undefined) {
+        // A damaged snapshot is listed all the same; only who counts it is told.
+        if ('error' in contents) throw contents.error
+        const { databaseId, state } = contents
+        entryCount = countEntries(fileSystem, path, databaseId, state.version, sequence, createdAt)
+      }
+      return entryCount
+    },
+    size: await sizeOfSnapshot(fileSystem, path),
+    createdAt,
+    automatic,
+  }
+}
+
+function countEntries(
+  fileSystem: FileSystem,
+  path: string,
+  databaseId: Uint8Array,
+  version: Version,
+  sequence: number,
+  now: number,
+): number {
+  const tables = new TableCache({
+    fileSystem,
+    databaseId,
+    pathOf: (number) => tablePath(path, number),
+    maxOpenFiles: 64,
+    blockCache: new BlockCache(0),
+  })
+  try {
+    const fetcher = new BlockFetcher(tables, { blocking: true, fillCache: false })
+    const cursor = new VisibleCursor(cursorOver(new ReadState([], version), fetcher), sequence, now)
+    const scan = new RangeScan(cursor, { lower: undefined, upper: undefined }, false)
+    let count = 0
+    scan.fill(() => {
+      count++
+      return true
+    })
+    return count
+  } finally {
+    tables.close()
+  }
+}
