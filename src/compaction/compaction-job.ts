@@ -21,6 +21,8 @@ import { type JobEnvironment, type TableSettings, TableWriter, tablePath } from 
 /** Structured-cloneable. */
 export interface CompactionInput {
   readonly tables: TableSettings
+  /** Where the inputs are, if not where the output goes. */
+  readonly source?: { readonly directory: string; readonly databaseId: Uint8Array }
   /** Each a run of its own: tables of level 0 one by one, tables of a deeper level together. */
   readonly runs: readonly (readonly TableMetadata[])[]
   /** Numbers for the output; when they run out, the last table takes the rest. */
@@ -57,7 +59,7 @@ export async function runCompaction(
   environment: JobEnvironment,
   input: CompactionInput,
 ): Promise<CompactionOutput> {
-  const { directory, databaseId } = input.tables
+  const { directory, databaseId } = input.source ?? input.tables
   const tables = new TableCache({
     fileSystem: environment.fileSystem,
     databaseId,

@@ -15,6 +15,8 @@ export type OpenMode = 'read' | 'create' | 'modify'
 export interface FileStatus {
   readonly kind: 'file' | 'directory' | 'other'
   readonly sizeBytes: number
+  /** The same for two names of one file and different for two files, where the file system can tell. */
+  readonly fileId?: string
 }
 
 /** An open file. All access is positional. */

@@ -148,6 +148,8 @@ export class MemoryFileSystem implements FileSystem {
   readonly #locks = new Map<string, LockHolder>()
   #root = new DirectoryInode()
   #pending: EntryChange[] = []
+  readonly #ids = new WeakMap<Inode, string>()
+  #nextId = 1
 
   constructor(options: MemoryFileSystemOptions = {}) {
     this.#ledger = { strict: options.strict ?? true, nextOrder: 0, openCount: 0 }
@@ -259,7 +261,8 @@ export class MemoryFileSystem implements FileSystem {
   async stat(path: string): Promise<FileStatus | undefined> {
     const inode = this.#find(path)
     if (inode === undefined) return undefined
-    return { kind: inode.kind, sizeBytes: inode.kind === 'file' ? inode.current.size : 0 }
+    const sizeBytes = inode.kind === 'file' ? inode.current.size : 0
+    return { kind: inode.kind, sizeBytes, fileId: this.#idOf(inode) }
   }
 
   async syncDir(path: string): Promise<void> {
@@ -319,6 +322,13 @@ export class MemoryFileSystem implements FileSystem {
     const inode = this.#existing(entry, operation, path)
     if (inode.kind === 'file') throw errnoError('ENOTDIR', operation, path)
     return inode
+  }
+
+  /** A number for each inode that was ever looked at. */
+  #idOf(inode: Inode): string {
+    let id = this.#ids.get(inode)
+    if (id === undefined) this.#ids.set(inode, (id = `${this.#nextId++}`))
+    return id
   }
 
   #find(path: string): Inode | undefined {

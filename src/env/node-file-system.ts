@@ -145,9 +145,10 @@ export class NodeFileSystem implements FileSystem {
 
   async stat(path: string): Promise<FileStatus | undefined> {
     try {
-      const status = await fs.promises.stat(path)
+      // File numbers of some file systems are beyond what a JS number holds.
+      const status = await fs.promises.stat(path, { bigint: true })
       const kind = status.isFile() ? 'file' : status.isDirectory() ? 'directory' : 'other'
-      return { kind, sizeBytes: status.size }
+      return { kind, sizeBytes: Number(status.size), fileId: `${status.dev}:${status.ino}` }
     } catch (error) {
       const errno = errnoOf(error)
       // ENOTDIR: something above is a file, so there is nothing at `path` either.

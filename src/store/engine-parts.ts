@@ -13,6 +13,7 @@ import type { TableCache } from '../sstable/table-cache.js'
 import type { VersionSet } from '../version/version-set.js'
 import type { Wal } from '../wal/wal.js'
 import type { StoreEmitter } from './events.js'
+import type { ObsoleteTables } from './obsolete-tables.js'
 import type { Settings } from './options.js'
 
 /** What recovery hands over. */
@@ -34,6 +35,7 @@ export interface EngineParts {
   readonly memtables: readonly Memtable[]
   readonly lastSequence: number
   readonly events: StoreEmitter
+  readonly obsoleteTables: ObsoleteTables
   /** Deletes table files that no version names. Best effort. */
   readonly discardTables: (numbers: readonly number[]) => Promise<void>
 }

@@ -12,18 +12,18 @@ import { assert } from '../base/assert.js'
 import { MAX_SEQUENCE } from '../base/entry.js'
 import { ioError, VarveError } from '../base/errors.js'
 import { Memtable } from '../memtable/memtable.js'
+import type { VersionEdit } from '../version/version-edit.js'
 import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
 import { Background, type BackgroundHost } from './background.js'
 import type { CommitJournal } from './commit-journal.js'
-import { CommitLog } from './commit-log.js'
 import { type CommitGroup, CommitPipeline, type CommitTarget } from './commit-pipeline.js'
 import { Deferred } from './deferred.js'
 import type { EngineParts } from './engine-parts.js'
 import { ExpirySweeper } from './expiry-sweeper.js'
+import { journalFor } from './journal-for.js'
 import { KeepAlive } from './keep-alive.js'
 import { LiveState } from './live-state.js'
 import { Metrics } from './metrics.js'
-import { NoLog } from './no-log.js'
 import type { PinnedMoments, ReadPoint } from './pinned-moments.js'
 import type { ReadState } from './read-state.js'
 import { StallGate } from './stall-gate.js'
@@ -35,6 +35,8 @@ export interface CommitObserver {
   applied(operations: GroupBuffer, firstSequence: number): void
   /** Everything that was there is gone; `sequence` is that of the clearing. */
   cleared?(sequence: number): void
+  /** Everything is as it was once, at a sequence number of its own; nothing that was known counts any more. */
+  restored?(sequence: number): void
 }
 
 /** Frozen memtables that wait for their flush at most. */
@@ -71,7 +73,10 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     this.turn = new TurnBudget(clock)
     this.metrics = new Metrics(clock, settings.metrics)
     this.pipeline = new CommitPipeline(this, this.turn)
-    this.journal = this.#openJournal(parts)
+    this.journal = journalFor(parts, this.keepAlive, {
+      flush: () => this.#flushAll(),
+      onFailure: (error) => this.fail(error),
+    })
     this.#throttle = new Throttle(this.gate, parts.picker, () => this.#waitForRelief())
     this.live = new LiveState(parts.versions, parts.arenas, settings.shardCount, parts.memtables)
     this.#prepareAt = settings.memtableSize / 8
@@ -92,22 +97,6 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     })
     this.#throttle.measure(parts.versions.current)
     this.background.schedule()
-  }
-
-  #openJournal({ wal, clock, events, settings, tableSettings, versions }: EngineParts): CommitJournal {
-    if (wal === undefined) {
-      const flush = settings.persistence === 'none' ? undefined : () => this.#flushAll()
-      return new NoLog(flush, () => versions.flushedSequence)
-    }
-    return new CommitLog({
-      wal,
-      clock,
-      keepAlive: this.keepAlive,
-      directory: tableSettings.directory,
-      syncIntervalMs: settings.syncIntervalMs,
-      onFailure: (error) => this.fail(error),
-      onTrouble: (error) => events.emit('error', error),
-    })
   }
 
   get parts(): EngineParts {
@@ -231,31 +220,45 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     this.#parts.events.emit('error', error)
   }
 
-  /**
-   * Removes everything that was written before, in time that does not grow with it: one edit that names all tables and
-   * a flushed sequence number behind everything. Writes wait until it is durable; readers see all or nothing.
-   */
+  /** Removes everything that was written before, in time that does not grow with it. */
   clear(): Promise<void> {
-    return this.keepAlive.during(this.pipeline.alone('os', () => this.#clear()))
+    return this.replaceContents([], 0, 'cleared')
   }
 
-  async #clear(): Promise<void> {
+  /**
+   * Puts `added` in the place of everything that was written before: one edit that names all tables and a flushed sequence
+   * number behind everything, `above` included. Writes wait until it is durable; readers see all or nothing.
+   */
+  replaceContents(
+    added: NonNullable<VersionEdit['added']>,
+    above: number,
+    how: 'cleared' | 'restored' = 'restored',
+  ): Promise<void> {
+    return this.keepAlive.during(this.pipeline.alone('os', () => this.#replaceContents(added, above, how)))
+  }
+
+  async #replaceContents(
+    added: NonNullable<VersionEdit['added']>,
+    above: number,
+    how: 'cleared' | 'restored',
+  ): Promise<void> {
     this.#refuseWrites()
     const { versions, tableSettings } = this.#parts
-    const sequence = this.#lastSequence + 1
+    const sequence = Math.max(this.#lastSequence, above) + 1
     this.background.pause()
     try {
       await versions.logAndApply(
         ({ version }) => ({
           removed: [...version.tables()].map(({ level, table }) => ({ level, number: table.number })),
+          added,
           flushedSequence: sequence,
           lastSequence: sequence,
         }),
-        () => this.#cleared(sequence),
+        () => this.#replaced(sequence, how),
       )
     } catch (error) {
       if (versions.failure !== undefined) this.fail(versions.failure)
-      throw ioError(error, 'clearing', tableSettings.directory)
+      throw ioError(error, 'replacing what is in', tableSettings.directory)
     } finally {
       this.background.resume()
     }
@@ -263,14 +266,15 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     await this.#releaseLog()
   }
 
-  /** In the step in which the empty version becomes the current one. */
-  #cleared(sequence: number): void {
+  /** In the step in which the new version becomes the current one. */
+  #replaced(sequence: number, how: 'cleared' | 'restored'): void {
     this.#lastSequence = sequence
     this.journal.forget()
     this.live.clear()
+    this.expiry.reset()
     this.#throttle.measure(this.#parts.versions.current)
     this.gate.relieve()
-    for (const observer of this.observers) observer.cleared?.(sequence)
+    for (const observer of this.observers) observer[how]?.(sequence)
   }
 
   /** Lets go of what of the log tables hold; what resists is tried again with the next flush. */

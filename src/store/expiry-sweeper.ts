@@ -75,6 +75,11 @@ export class ExpirySweeper {
     this.#arm()
   }
 
+  /** The store holds other entries now, perhaps in tables that it had before. */
+  reset(): void {
+    this.#progress.clear()
+  }
+
   /** Ends behind the batch that is under way. */
   async stop(): Promise<void> {
     this.#stopped = true

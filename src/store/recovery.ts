@@ -7,7 +7,7 @@
  * was replayed → a fresh log segment → orphans are deleted → the store is open.
  */
 import { NEVER } from '../base/entry.js'
-import { errnoOf, ioError, VarveError } from '../base/errors.js'
+import { ioError, VarveError } from '../base/errors.js'
 import { parseFileName } from '../base/file-names.js'
 import { BlockCache } from '../cache/block-cache.js'
 import { pickerSettings } from '../compaction/compaction-plan.js'
@@ -28,6 +28,7 @@ import { Wal } from '../wal/wal.js'
 import { Engine } from './engine.js'
 import type { EngineParts } from './engine-parts.js'
 import { StoreEmitter } from './events.js'
+import { ObsoleteTables } from './obsolete-tables.js'
 import type { Settings } from './options.js'
 import { collectSnapshotLeftovers } from './snapshot-directory.js'
 import { notFound, prepareDirectory, takeLock } from './store-directory.js'
@@ -86,7 +87,8 @@ async function recoverEngine(
       blockCache,
       onFilterDamage: (_path, error) => events.emit('error', error),
     })
-    versions.tableCache = tableCache
+    const cache = tableCache
+    versions.obsolete.onDelete = (number) => cache.evict(number)
     const tableSettings: TableSettings = {
       directory,
       databaseId,
@@ -124,6 +126,7 @@ async function recoverEngine(
       memtables,
       lastSequence: log.replayed.lastSequence,
       events,
+      obsoleteTables: versions.obsolete,
       discardTables: async (numbers) => {
         for (const number of numbers)
           await fileSystem.unlink(tablePath(directory, number)).catch(() => undefined)
@@ -138,10 +141,10 @@ async function recoverEngine(
   }
 }
 
-/** The version set, and the table cache that is told of obsolete tables once there is one. */
+/** The version set, and what deletes the tables that it drops. */
 interface Versions {
   readonly set: VersionSet
-  tableCache: TableCache | undefined
+  readonly obsolete: ObsoleteTables
 }
 
 async function openVersions(
@@ -151,21 +154,13 @@ async function openVersions(
   { fileSystem, newDatabaseId }: Surroundings,
   events: StoreEmitter,
 ): Promise<Versions> {
-  const holder: { tableCache: TableCache | undefined } = { tableCache: undefined }
+  const onBackgroundError = (error: VarveError): void => events.emit('error', error)
+  const obsolete = new ObsoleteTables(fileSystem, directory, onBackgroundError)
   const versionSettings = {
     fileSystem,
     directory,
-    onObsolete: (numbers: readonly number[]) => {
-      for (const number of numbers) {
-        holder.tableCache?.evict(number)
-        const path = tablePath(directory, number)
-        // One that resists is an orphan, which the next open collects.
-        fileSystem.unlink(path).catch((error) => {
-          if (errnoOf(error) !== 'ENOENT') events.emit('error', ioError(error, 'deleting', path))
-        })
-      }
-    },
-    onBackgroundError: (error: VarveError) => events.emit('error', error),
+    onObsolete: (numbers: readonly number[]) => obsolete.delete(numbers),
+    onBackgroundError,
   }
   let set: VersionSet
   if (await storeExists(fileSystem, directory)) {
@@ -185,7 +180,7 @@ async function openVersions(
     if (!settings.createIfMissing) throw notFound(directory)
     set = await VersionSet.create(versionSettings, newDatabaseId(), facts)
   }
-  return Object.assign(holder, { set })
+  return { set, obsolete }
 }
 
 /** A store that was written with other encodings would be read as nonsense. */

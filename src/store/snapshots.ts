@@ -8,6 +8,7 @@
  * What must always hold: one operation on the snapshots of a store at a time; a directory with a snapshot's name is a
  * whole snapshot, durably; one that failed leaves nothing.
  */
+import * as nodePath from 'node:path'
 import { ioError, VarveError } from '../base/errors.js'
 import { LOCK_NAME } from '../base/file-names.js'
 import { tablePath } from '../compaction/table-writer.js'
@@ -17,6 +18,7 @@ import { writeCheckpoint } from '../version/checkpoint.js'
 import type { ManifestState } from '../version/manifest-state.js'
 import type { Engine } from './engine.js'
 import { linkOrCopy } from './link-or-copy.js'
+import { checkStoreIn, restoreFrom, settleLog } from './restore.js'
 import {
   beginSnapshot,
   checkSnapshotId,
@@ -69,6 +71,28 @@ export class Snapshots {
   delete(id: string): Promise<void> {
     checkSnapshotId('The id of a snapshot', id)
     return this.#alone(() => this.#delete(id))
+  }
+
+  /**
+   * Puts what a snapshot holds in the place of everything in the store.
+   *
+   * @param idOrPath - an id, or the directory of any snapshot or closed store
+   */
+  restore(idOrPath: string): Promise<void> {
+    if (typeof idOrPath !== 'string' || idOrPath === '') {
+      throw new VarveError('INVALID_ARGUMENT', 'restoreSnapshot takes the id or the path of a snapshot.')
+    }
+    return this.#alone(async () => {
+      const path = await this.#find(idOrPath)
+      await checkStoreIn(this.#engine, path)
+      await settleLog(this.#engine, path)
+      const lock = await this.#lock(path)
+      try {
+        await restoreFrom(this.#engine, path)
+      } finally {
+        await lock.release().catch(() => undefined)
+      }
+    })
   }
 
   /** Takes no more; resolves when the operation that is under way has ended. */
@@ -171,6 +195,16 @@ export class Snapshots {
     }
     if (isSnapshotId(id) && status?.kind === 'directory') return path
     throw new VarveError('NOT_FOUND', `There is no snapshot ${JSON.stringify(id)}.`, { path })
+  }
+
+  async #find(idOrPath: string): Promise<string> {
+    const own = snapshotsPath(this.#directory)
+    if (isSnapshotId(idOrPath)) {
+      const ids = await listSnapshotIds(this.#fileSystem, this.#directory)
+      if (ids.includes(idOrPath)) return `${own}/${idOrPath}`
+    }
+    // That of a store in memory is no path of the machine's.
+    return idOrPath.startsWith(`${own}/`) ? idOrPath : nodePath.resolve(idOrPath)
   }
 
   async #refuseTaken(id: string): Promise<void> {

@@ -104,6 +104,18 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     await this.#snapshots.delete(id)
   }
 
+  /**
+   * Makes the store what a snapshot holds; everything that was written since is gone. Atomic: a crash leaves the old
+   * store or the restored one. Writes wait meanwhile. Views and iterators go on with what they saw; transactions that
+   * are open conflict. Rejects with `NOT_FOUND`, `LOCKED`, `CORRUPTION`, `NO_SPACE`; then nothing has changed.
+   *
+   * @param idOrPath - the id of a snapshot, or the directory of one or of any closed store with the same `keyEncoding`
+   */
+  async restoreSnapshot(idOrPath: string): Promise<void> {
+    this.checkOpen()
+    await this.#snapshots.restore(idOrPath)
+  }
+
   // Upkeep
 
   /** Writes everything that is in memory to tables. */

@@ -59,7 +59,9 @@ export class LiveVersions {
     const isNeeded = ({ addedBy, removedBy }: DroppedTable): boolean =>
       live.some((id) => id >= addedBy && id < removedBy)
     const obsolete = this.#dropped.filter((table) => !isNeeded(table))
-    if (obsolete.length > 0) this.#dropped = this.#dropped.filter(isNeeded)
-    return obsolete.map(({ number }) => number)
+    if (obsolete.length === 0) return []
+    this.#dropped = this.#dropped.filter(isNeeded)
+    // A table that a restore has brought back may be needed again.
+    return [...new Set(obsolete.map(({ number }) => number))].filter((number) => !this.needs(number))
   }
 }

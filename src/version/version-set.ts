@@ -13,6 +13,7 @@ import { ioError, VarveError } from '../base/errors.js'
 import { CURRENT_NAME, manifestName, numberBehind, parseFileName } from '../base/file-names.js'
 import type { FileSystem } from '../env/file-system.js'
 import { prepareCurrent, publishCurrent } from './current-file.js'
+import { deleteManifests } from './delete-manifests.js'
 import { LiveVersions } from './live-versions.js'
 import { applyEdit, type EditOrMaker, type ManifestState } from './manifest-state.js'
 import { ManifestWriter } from './manifest-writer.js'
@@ -129,13 +130,18 @@ export class VersionSet {
     const set = new VersionSet(settings, { ...found, nextFileNumber }, readOnly)
     if (readOnly) return set
     await set.#beginManifest()
-    await set.#deleteManifests(found.names)
+    await deleteManifests(settings, found.names, set.#writer?.identity.number)
     return set
   }
 
   /** The newest version. To use it across an `await`, {@link pinCurrent} it. */
   get current(): Version {
     return this.#state.version
+  }
+
+  /** Whether any version that is in use names the table. */
+  needs(tableNumber: number): boolean {
+    return this.#live.needs(tableNumber)
   }
 
   /** The newest version, whose files stay until it is unpinned. */
@@ -335,7 +341,7 @@ export class VersionSet {
       return
     }
     await old.close()
-    await this.#deleteManifests([manifestName(old.identity.number)])
+    await deleteManifests(this.#settings, [manifestName(old.identity.number)], this.#writer?.identity.number)
   }
 
   /** Writes a fresh MANIFEST of the current state and makes it the live one. */
@@ -351,7 +357,8 @@ export class VersionSet {
       await this.#publishCurrent()
     } catch (error) {
       await writer.close()
-      if (this.#failure === undefined) await this.#deleteManifests([manifestName(number)])
+      if (this.#failure === undefined)
+        await deleteManifests(this.#settings, [manifestName(number)], undefined)
       throw error
     }
     writer.goLive()
@@ -381,20 +388,5 @@ export class VersionSet {
     const { databaseId, number, epoch } = writer.identity
     await prepareCurrent(fileSystem, directory, { databaseId, epoch, manifestNumber: number, sealedLength })
     await this.#publishCurrent()
-  }
-
-  /** Deletes MANIFESTs among `names` other than the live one; what cannot be deleted now is collected at the next open. */
-  async #deleteManifests(names: readonly string[]): Promise<void> {
-    const { fileSystem, directory } = this.#settings
-    for (const name of names) {
-      const parsed = parseFileName(name)
-      if (parsed?.kind !== 'manifest' || parsed.number === this.#writer?.identity.number) continue
-      const path = `${directory}/${name}`
-      try {
-        await fileSystem.unlink(path)
-      } catch (error) {
-        this.#settings.onBackgroundError?.(ioError(error, 'deleting', path))
-      }
-    }
   }
 }
