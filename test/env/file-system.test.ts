@@ -209,10 +209,23 @@ describe.each(implementations)('%s', (_name, make) => {
 
   it('tells what is at a path', async () => {
     await create(fileSystem, at('a'), 'four')
-    expect(await fileSystem.stat(at('a'))).toEqual({ kind: 'file', sizeBytes: 4 })
+    expect(await fileSystem.stat(at('a'))).toMatchObject({ kind: 'file', sizeBytes: 4 })
     expect(await fileSystem.stat(root)).toMatchObject({ kind: 'directory' })
     expect(await fileSystem.stat(at('x'))).toBeUndefined()
     expect(await fileSystem.stat(at('a', 'x'))).toBeUndefined()
+  })
+
+  it('tells two names of one file from two files', async () => {
+    await create(fileSystem, at('a'), 'four')
+    await create(fileSystem, at('b'), 'four')
+    await fileSystem.link(at('a'), at('c'))
+    const ids = await Promise.all(
+      ['a', 'b', 'c'].map(async (name) => (await fileSystem.stat(at(name)))?.fileId),
+    )
+    expect(ids[2]).toBe(ids[0])
+    expect(ids[1]).not.toBe(ids[0])
+    await fileSystem.rename(at('c'), at('d'))
+    expect((await fileSystem.stat(at('d')))?.fileId).toBe(ids[0])
   })
 
   it('locks for one holder at a time', async () => {

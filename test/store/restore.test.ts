@@ -301,7 +301,7 @@ describe('tables that the store has dropped and the restore brings back', () => 
     const content = await contentOf(store)
     const { id } = await store.snapshot()
     const iterator = store.keys()
-    await fill(store, 50, 80)
+    await fill(store, 0, 50, 'other')
     await store.compact()
     await idle()
     const restored = store.restoreSnapshot(id)
