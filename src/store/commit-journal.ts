@@ -12,6 +12,8 @@ export interface CommitJournal {
   ready(): Promise<void> | undefined
   /** Takes a group before it is applied. Throws when it could not be taken. */
   append(operations: GroupBuffer, firstSequence: number): void
+  /** Takes what was applied and is not taken yet. Throws when it could not be. */
+  catchUp(): void
   /** Takes operations that are applied already. */
   appendLater(operations: GroupBuffer, firstSequence: number): void
   /** Resolves when everything that was applied before the call is on the device. */

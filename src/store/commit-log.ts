@@ -76,6 +76,11 @@ export class CommitLog implements CommitJournal {
     this.#syncLater()
   }
 
+  catchUp(): void {
+    this.#logUnlogged()
+    this.#syncLater()
+  }
+
   /** Takes operations that are applied already; they are logged soon. */
   appendLater(operations: GroupBuffer, firstSequence: number): void {
     const unlogged = this.#unlogged

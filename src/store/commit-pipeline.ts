@@ -61,6 +61,15 @@ export class CommitGroup {
     return this.#work(this.operations)
   }
 
+  /**
+   * Whether there is nothing to do. A group without operations whose promise somebody holds still answers for what was
+   * applied before it, unless `'memory'` is all that was asked for.
+   */
+  get isIdle(): boolean {
+    if (this.operations.count > 0) return false
+    return this.memoryOnly || !(this.#appliedTaken || this.durable !== undefined)
+  }
+
   /** The promise of a write in this group; called in the step in which the write joined it. */
   promiseFor(durability: Durability): Promise<void> {
     if (durability === 'disk') {
@@ -171,7 +180,7 @@ export class CommitPipeline {
       let wait: Promise<void> | undefined
       try {
         wait = group.begin()
-        if (wait === undefined && group.operations.count > 0) wait = this.#target.prepare(group)
+        if (wait === undefined && !group.isIdle) wait = this.#target.prepare(group)
       } catch (error) {
         this.#finish(group, error)
         continue
@@ -197,7 +206,7 @@ export class CommitPipeline {
   }
 
   #commit(group: CommitGroup): void {
-    if (group.operations.count > 0) {
+    if (!group.isIdle) {
       try {
         this.#target.apply(group)
       } catch (error) {

@@ -19,6 +19,13 @@ export function updated<V>(
 ): Decide<V, V | undefined> {
   return (found) => {
     const value = next(found?.value)
+    if (value instanceof Promise) {
+      value.catch(() => undefined)
+      throw new VarveError(
+        'INVALID_ARGUMENT',
+        'The function of update must be synchronous; use a transaction.',
+      )
+    }
     if (value === undefined) return { write: found === undefined ? 'nothing' : 'delete', answer: undefined }
     return { write: 'set', value, expiresAt: expiresAt ?? found?.expiresAt ?? freshExpiresAt, answer: value }
   }

@@ -158,6 +158,10 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
 
   apply(group: CommitGroup): void {
     const { operations } = group
+    if (operations.count === 0) {
+      this.journal.catchUp()
+      return
+    }
     const firstSequence = this.#lastSequence + 1
     assert(this.#lastSequence + operations.count < MAX_SEQUENCE, 'sequence numbers do not run out')
     if (!group.memoryOnly) this.journal.append(operations, firstSequence)

@@ -32,6 +32,8 @@ export class NoLog implements CommitJournal {
 
   append(): void {}
 
+  catchUp(): void {}
+
   appendLater(): void {}
 
   forget(): void {}

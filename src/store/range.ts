@@ -45,11 +45,35 @@ function smallest(a: Uint8Array | undefined, b: Uint8Array): Uint8Array {
   return a === undefined || compareKeys(a, b) > 0 ? b : a
 }
 
-/** Encodes the bounds of `range`; throws `INVALID_KEY` for a bound that is no key. */
-export function byteRangeOf<K>(range: KeyRange<K>, encoding: KeyEncoding<K>): ByteRange {
-  if (typeof range !== 'object' || range === null) {
+const BOUNDS: ReadonlySet<string> = new Set(['gte', 'gt', 'lte', 'lt', 'prefix'])
+const OTHER_OPTIONS: ReadonlySet<string> = new Set([
+  'reverse',
+  'limit',
+  'filter',
+  'view',
+  'signal',
+  'fillCache',
+])
+
+/** Refuses what is no range: a misspelt bound would be no bound at all. */
+function checkRange(range: unknown): void {
+  const isPlain =
+    typeof range === 'object' && range !== null && !Array.isArray(range) && !ArrayBuffer.isView(range)
+  if (!isPlain || range instanceof Date || range instanceof Map || range instanceof Set) {
     throw new VarveError('INVALID_ARGUMENT', 'A range must be an object such as { gte, lt } or { prefix }.')
   }
+  for (const name of Object.keys(range)) {
+    if (BOUNDS.has(name) || OTHER_OPTIONS.has(name)) continue
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `A range has no option ${JSON.stringify(name)}. Check its spelling.`,
+    )
+  }
+}
+
+/** Encodes the bounds of `range`; throws `INVALID_KEY` for a bound that is no key. */
+export function byteRangeOf<K>(range: KeyRange<K>, encoding: KeyEncoding<K>): ByteRange {
+  checkRange(range)
   const target = new SearchKey()
   const encoded = (key: K): Uint8Array => {
     encoding.encode(key, target)

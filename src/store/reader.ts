@@ -181,6 +181,7 @@ function isTrue(found: true | undefined): boolean {
   return found === true
 }
 
-function checkKeys(keys: unknown): void {
+/** Refuses what is no array of keys. */
+export function checkKeys(keys: unknown): void {
   if (!Array.isArray(keys)) throw new VarveError('INVALID_ARGUMENT', 'getMany takes an array of keys.')
 }

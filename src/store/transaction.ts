@@ -18,8 +18,9 @@ import type { PinnedMoment } from './pinned-moments.js'
 import { type ByteRange, byteRangeOf, successorOf } from './range.js'
 import { type Projection, RangeIterator } from './range-iterator.js'
 import type { RangeOptions } from './range-options.js'
+import { checkFilter, checkLimit } from './range-options.js'
 import { nameOf, ReadSet } from './read-set.js'
-import { Reader } from './reader.js'
+import { checkKeys, Reader } from './reader.js'
 import { type ValueInput, valueEncodingOf } from './value-encoding.js'
 import type { WriteOptions } from './write-batch.js'
 
@@ -96,7 +97,8 @@ export class Transaction<K, V> {
   }
 
   /** The values under `keys`, in their order. */
-  getMany(keys: readonly KeyInput<K>[]): Promise<(V | undefined)[]> {
+  async getMany(keys: readonly KeyInput<K>[]): Promise<(V | undefined)[]> {
+    checkKeys(keys)
     return Promise.all(keys.map((key) => this.get(key)))
   }
 
@@ -204,7 +206,8 @@ export class Transaction<K, V> {
     this.#checkActive()
     const bounds = byteRangeOf(range, this.#codec.keys)
     const reverse = range.reverse ?? false
-    let left = range.limit ?? Number.POSITIVE_INFINITY
+    let left = checkLimit(range.limit)
+    checkFilter(range.filter)
     let last: Uint8Array | undefined
     let finished = false
     try {

@@ -208,10 +208,11 @@ export abstract class Writable<K, V> extends Readable<K, V> {
    * Everything goes in time that does not grow with the data, and durably, whatever the durability. A range takes time
    * and space with the entries in it, a tombstone each; writes that come meanwhile wait.
    */
-  async clear(range: KeyRange<K> = {}, options?: DurabilityOptions): Promise<void> {
+  async clear(range?: KeyRange<K>, options?: DurabilityOptions): Promise<void> {
     this.checkOpen()
+    if (range !== undefined) checkBounded(range)
     const durability = this.#durabilityOf(options)
-    const bounds = byteRangeOf(range, this.#codec.keys)
+    const bounds = byteRangeOf(range ?? {}, this.#codec.keys)
     if (isEmptyRange(bounds)) return
     const { lower, upper } = bounds
     if ((lower === undefined || lower.length === 0) && upper === undefined) return this.#engine.clear()
@@ -232,7 +233,7 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     options: TransactionOptions = {},
   ): Promise<R> {
     if (typeof work !== 'function') throw new VarveError('INVALID_ARGUMENT', 'transaction takes a function.')
-    const { retries = 10 } = options
+    const retries = checkRetries(options?.retries)
     const durability = this.#durabilityOf(options)
     for (let attempt = 0; ; attempt++) {
       this.checkOpen()
@@ -294,4 +295,20 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     const ttlMs = ttl === undefined ? this.#defaultTtlMs : checkDuration('ttl', ttl, 0)
     return ttlMs === 0 || ttlMs === NEVER ? NEVER : this.#engine.parts.clock.now() + ttlMs
   }
+}
+
+/** `clear({ prefix: user.prefix })` with a user that has none would otherwise remove everything. */
+function checkBounded(range: object): void {
+  const bounds = Object.values(range)
+  if (bounds.length === 0 || bounds.some((bound) => bound !== undefined)) return
+  throw new VarveError(
+    'INVALID_ARGUMENT',
+    'Every bound of the range to clear is undefined. To remove everything, call clear() without a range.',
+  )
+}
+
+function checkRetries(retries: number | undefined): number {
+  if (retries === undefined) return 10
+  if (retries === Number.POSITIVE_INFINITY || (Number.isInteger(retries) && retries >= 0)) return retries
+  throw new VarveError('INVALID_ARGUMENT', 'retries must be a whole number, 0 or more, or Infinity.')
 }

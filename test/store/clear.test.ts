@@ -269,11 +269,7 @@ describe('clear', () => {
 
 describe('clear of a range', () => {
   const word = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 4 })
-  const bounds = fc.record({
-    gte: fc.option(word, { nil: undefined }),
-    lt: fc.option(word, { nil: undefined }),
-    prefix: fc.option(word, { nil: undefined }),
-  })
+  const bounds = fc.record({ gte: word, lt: word, prefix: word }, { requiredKeys: [] })
 
   test('removes what the same range of keys() shows, and nothing else', async () => {
     const property = fc.asyncProperty(

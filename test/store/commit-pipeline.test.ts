@@ -133,10 +133,14 @@ describe('grouping', () => {
     expect(target.groups.at(-1)).toEqual(['c'])
   })
 
-  test('a group to which nothing was added is passed over', async () => {
+  test('a group to which nothing was added is passed over, unless a writer waits for what came before', async () => {
     const { target, pipeline, write } = make()
-    await pipeline.join('os').promiseFor('os')
+    await pipeline.join('memory').promiseFor('memory')
+    pipeline.join('os')
+    await Promise.resolve()
     expect(target.groups).toEqual([])
+    await pipeline.join('os').promiseFor('os')
+    expect(target.groups.splice(0)).toEqual([[]])
     await write('a')
     expect(target.groups).toEqual([['a']])
   })

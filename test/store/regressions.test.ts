@@ -146,3 +146,51 @@ test('a disk write that is refused while it is encoded leaves no promise behind 
     await store.close().catch(() => undefined)
   }
 })
+
+test('clearing a range that says nothing, or something else, is refused and removes nothing', async () => {
+  const store = await openOn(new MemoryFileSystem())
+  await store.set('a', '1')
+  const odd = [
+    { prefix: undefined },
+    { prefx: 'b' },
+    { key: 'a' },
+    ['a'],
+    Buffer.from('b'),
+    new Map(),
+    new Date(),
+  ]
+  for (const range of odd) {
+    await expect(store.clear(range as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  }
+  expect(await store.get('a')).toBe('1')
+  await store.clear()
+  expect(await store.count()).toBe(0)
+  await store.close()
+})
+
+test('an asynchronous function is refused by update, and odd retries by transaction', async () => {
+  const store = await openOn(new MemoryFileSystem())
+  await store.set('a', '1')
+  const refused = { code: 'INVALID_ARGUMENT' }
+  await expect(store.update('a', (async () => '2') as never)).rejects.toMatchObject(refused)
+  expect(await store.get('a')).toBe('1')
+  for (const retries of [Number.NaN, -1, 'x']) {
+    await expect(store.transaction(() => 1, { retries } as never)).rejects.toMatchObject(refused)
+  }
+  await expect(store.transaction((tx) => tx.keys({ limit: 'x' } as never).all())).rejects.toMatchObject(
+    refused,
+  )
+  await expect(store.transaction((tx) => tx.getMany('abc' as never))).rejects.toMatchObject(refused)
+  await store.close()
+})
+
+test("an empty batch with 'os' answers for what was written before it", async () => {
+  const fileSystem = new MemoryFileSystem()
+  const store = await openOn(fileSystem)
+  await store.set('a', '1', { durability: 'memory' })
+  await store.applyBatch(new WriteBatch(), { durability: 'os' })
+  const survivor = await openOn(fileSystem.crash('all', () => 0.5))
+  expect(await survivor.get('a')).toBe('1')
+  await survivor.close()
+  await store.close()
+})
