@@ -203,8 +203,8 @@ export class Machine {
       call.then((result) => {
         same(result.successful, writes.length, 'writes of a batch')
         same(result.failed, 0, 'failed writes of a batch')
-        // An empty one promises nothing.
-        if (writes.length > 0) session.acknowledge(end, this.#durability(asked))
+        // Also an empty one answers for what came before it.
+        session.acknowledge(end, this.#durability(asked))
       }),
       wait,
     )
