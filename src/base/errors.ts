@@ -33,6 +33,8 @@ export interface ErrorDetails {
   readonly path?: string
   /** The byte offset in that file. */
   readonly offset?: number
+  /** The sequence number at which to go on. */
+  readonly sequence?: number
 }
 
 /**
@@ -53,12 +55,15 @@ export class VarveError extends Error {
   readonly path?: string
   /** The byte offset in that file, where it is known. */
   readonly offset?: number
+  /** Where to go on watching: with `WATCH_OVERFLOW` the first change that was not handed out. */
+  readonly sequence?: number
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause })
     this.code = code
     if (details.path !== undefined) this.path = details.path
     if (details.offset !== undefined) this.offset = details.offset
+    if (details.sequence !== undefined) this.sequence = details.sequence
   }
 }
 

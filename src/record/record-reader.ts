@@ -1,5 +1,5 @@
 /**
- * Reads the records of one file, all of whose bytes are in memory, however damaged they are.
+ * Reads the records of one file, or of a part of it, whose bytes are all in memory, however damaged they are.
  *
  * What must always hold: nothing is read outside the bytes; a record is reported only when its whole checksum
  * fits its file and offset; and the work is linear in the bytes. The last needs care when looking for the next
@@ -31,6 +31,7 @@ export class RecordReader {
   readonly bytes: Uint8Array
   readonly #salt: number
   readonly #path: string
+  readonly #bytesAt: number
   #budget: number
 
   /** Where the record that was read begins, or where the bytes went bad or ended. */
@@ -46,12 +47,14 @@ export class RecordReader {
   why = ''
 
   /**
-   * @param bytes - the file from its beginning; a record that goes on behind them is bad
+   * @param bytes - the file from `bytesAt` on; a record that goes on behind them is bad
    * @param salt - the `fileSalt` of the file
    * @param path - names the file in errors
+   * @param bytesAt - where in the file `bytes` begin, a multiple of 8; all other offsets are offsets in `bytes`
    */
-  constructor(bytes: Uint8Array, salt: number, path: string) {
+  constructor(bytes: Uint8Array, salt: number, path: string, bytesAt = 0) {
     this.bytes = bytes
+    this.#bytesAt = bytesAt
     this.#salt = salt
     this.#path = path
     this.#budget = FALSE_RECORD_BUDGET * bytes.length
@@ -117,11 +120,13 @@ export class RecordReader {
     const { bytes } = this
     if (at + RECORD_HEADER_LENGTH > bytes.length || readU32(bytes, at + 4) !== RECORD_MAGIC) return false
     const check = bytes[at + 13] | (bytes[at + 14] << 8) | (bytes[at + 15] << 16)
-    return check === headerCheck(readU32(bytes, at + 8), bytes[at + 12], salted(this.#salt, at))
+    return (
+      check === headerCheck(readU32(bytes, at + 8), bytes[at + 12], salted(this.#salt, this.#bytesAt + at))
+    )
   }
 
   #checksumFits(at: number, end: number): boolean {
-    writeU32(saltBytes, 0, salted(this.#salt, at))
+    writeU32(saltBytes, 0, salted(this.#salt, this.#bytesAt + at))
     return crc32(this.bytes.subarray(at + 4, end), portableCrc32(saltBytes)) === readU32(this.bytes, at)
   }
 

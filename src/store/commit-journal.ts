@@ -1,5 +1,6 @@
 /** Where commits are written down before they are in tables: a log, or nothing. */
 import type { GroupBuffer } from '../wal/group-buffer.js'
+import type { CommitFollower } from './commit-follower.js'
 
 export interface CommitJournal {
   /** The files behind it, their bytes, and the last sequence number that is on the device. */
@@ -24,6 +25,8 @@ export interface CommitJournal {
   rotate(): Promise<void>
   /** Drops what tables hold durably. */
   release(upToSequence: number): Promise<void>
+  /** Reads what was committed from sequence number `next` on, as far as it is held. */
+  follow(next: number): CommitFollower
   /** Takes what was applied and is not written down yet: for the end of the store. */
   settle(): Promise<void>
   close(): Promise<void>

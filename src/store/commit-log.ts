@@ -14,6 +14,7 @@ import { GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
 import type { Wal } from '../wal/wal.js'
 import type { CommitJournal } from './commit-journal.js'
 import type { KeepAlive } from './keep-alive.js'
+import { LogFollower, type Unlogged } from './log-follower.js'
 
 export interface CommitLogSettings {
   readonly wal: Wal
@@ -102,6 +103,11 @@ export class CommitLog implements CommitJournal {
   /** Drops what is applied and not yet logged: nothing of it counts any more. */
   forget(): void {
     this.#unlogged.clear()
+  }
+
+  follow(next: number): LogFollower {
+    const unlogged = (): Unlogged => ({ operations: this.#unlogged, firstSequence: this.#firstUnlogged })
+    return new LogFollower(this.#settings.wal.follow(next), unlogged)
   }
 
   /** Resolves when everything up to now is on the device. */

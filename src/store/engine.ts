@@ -75,6 +75,7 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     this.pipeline = new CommitPipeline(this, this.turn)
     this.journal = journalFor(parts, this.keepAlive, {
       flush: () => this.#flushAll(),
+      memtables: () => this.live.readState.memtables,
       onFailure: (error) => this.fail(error),
     })
     this.#throttle = new Throttle(this.gate, parts.picker, () => this.#waitForRelief())

@@ -1,5 +1,6 @@
 /** Which journal a store has: that of its log, or none. */
 import type { VarveError } from '../base/errors.js'
+import type { Memtable } from '../memtable/memtable.js'
 import type { CommitJournal } from './commit-journal.js'
 import { CommitLog } from './commit-log.js'
 import type { EngineParts } from './engine-parts.js'
@@ -10,6 +11,8 @@ import { NoLog } from './no-log.js'
 export interface JournalHost {
   /** Writes everything that is in memory to tables. */
   readonly flush: () => Promise<void>
+  /** The memtables, newest first. */
+  readonly memtables: () => readonly Memtable[]
   /** A sync of the log has failed. */
   readonly onFailure: (error: VarveError) => void
 }
@@ -18,7 +21,7 @@ export function journalFor(parts: EngineParts, keepAlive: KeepAlive, host: Journ
   const { wal, clock, events, settings, tableSettings, versions } = parts
   if (wal === undefined) {
     const flush = settings.persistence === 'none' ? undefined : host.flush
-    return new NoLog(flush, () => versions.flushedSequence)
+    return new NoLog(flush, () => versions.flushedSequence, host.memtables)
   }
   return new CommitLog({
     wal,

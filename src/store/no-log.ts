@@ -4,7 +4,9 @@
  *
  * To be on the device means to be in a table here, so a sync is a flush. Syncs that come while one runs share the next.
  */
+import type { Memtable } from '../memtable/memtable.js'
 import type { CommitJournal } from './commit-journal.js'
+import { MemtableFollower } from './memtable-follower.js'
 
 export class NoLog implements CommitJournal {
   readonly segmentCount = 0
@@ -12,13 +14,19 @@ export class NoLog implements CommitJournal {
   readonly wantsTables: boolean
   readonly #flush: (() => Promise<void>) | undefined
   readonly #flushedSequence: () => number
+  readonly #memtables: () => readonly Memtable[]
   #running: Promise<void> | undefined
   #next: Promise<void> | undefined
 
   /** @param flush - writes everything that is in memory to tables; undefined where nothing outlives the process anyway */
-  constructor(flush: (() => Promise<void>) | undefined, flushedSequence: () => number) {
+  constructor(
+    flush: (() => Promise<void>) | undefined,
+    flushedSequence: () => number,
+    memtables: () => readonly Memtable[],
+  ) {
     this.#flush = flush
     this.#flushedSequence = flushedSequence
+    this.#memtables = memtables
     this.wantsTables = flush !== undefined
   }
 
@@ -50,6 +58,10 @@ export class NoLog implements CommitJournal {
         return this.#start(flush)
       })
     return this.#next
+  }
+
+  follow(next: number): MemtableFollower {
+    return new MemtableFollower(this.#memtables, next)
   }
 
   async rotate(): Promise<void> {}

@@ -23,15 +23,23 @@ export class Announcer<K, V> implements RemovalListener {
   readonly #codec: Codec<K, V>
   readonly #events: StoreEmitter
   readonly #callbacks: RemovalCallbacks
+  readonly #isWatched: () => boolean
 
-  constructor(codec: Codec<K, V>, events: StoreEmitter, callbacks: RemovalCallbacks) {
+  /** @param isWatched - whether somebody watches, who is told by the commit but needs the entry to be kept until then */
+  constructor(
+    codec: Codec<K, V>,
+    events: StoreEmitter,
+    callbacks: RemovalCallbacks,
+    isWatched: () => boolean,
+  ) {
     this.#codec = codec
     this.#events = events
     this.#callbacks = callbacks
+    this.#isWatched = isWatched
   }
 
   wants(removal: Removal): boolean {
-    return this.#callbackFor(removal) !== undefined || this.#events.hasListener(removal)
+    return this.#callbackFor(removal) !== undefined || this.#events.hasListener(removal) || this.#isWatched()
   }
 
   removed(removal: Removal, keyBytes: Uint8Array, valueBytes: Uint8Array): void {

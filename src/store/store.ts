@@ -17,6 +17,10 @@ import type { SnapshotInfo } from './snapshot-info.js'
 import { type SnapshotOptions, Snapshots } from './snapshots.js'
 import { type StoreStatistics, statisticsOf } from './statistics.js'
 import { View } from './view.js'
+import { WatchHub } from './watch-hub.js'
+import type { WatchOptions } from './watch-options.js'
+import type { KeyOrRange } from './watch-target.js'
+import { Watcher } from './watcher.js'
 import { Writable } from './writable.js'
 
 /**
@@ -32,6 +36,7 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
   readonly #lock: OpenEngine['lock']
   readonly #ownExecutor: Executor | undefined
   readonly #snapshots: Snapshots
+  readonly #watchHub: WatchHub
   #closing: Promise<void> | undefined
 
   /** @internal */
@@ -48,8 +53,9 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     this.#lock = opened.lock
     this.#codec = codec
     this.#ownExecutor = ownExecutor
+    this.#watchHub = new WatchHub(opened.engine)
     const { expiry, parts } = opened.engine
-    expiry.start(new Announcer(codec, parts.events, callbacks))
+    expiry.start(new Announcer(codec, parts.events, callbacks, () => this.#watchHub.isWatched))
     this.#snapshots = new Snapshots(opened.engine)
   }
 
@@ -59,6 +65,23 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
   view(): View<K, V> {
     this.checkOpen()
     return new View(this.#engine, this.#codec)
+  }
+
+  /**
+   * The changes of a key or a range, all of them by default, from now on or `from` a sequence number: each committed write
+   * once, in commit order. A consumer that falls behind by more than `buffer` changes gets `WATCH_OVERFLOW`, whose
+   * `sequence` is where to resume.
+   *
+   * @example
+   * ```ts
+   * for await (const change of store.watch({ prefix: 'user:' }, { signal })) {
+   *   if (change.type === 'set') console.log(change.key, change.value)
+   * }
+   * ```
+   */
+  watch(keyOrRange: KeyOrRange<K> = {}, options: WatchOptions = {}): Watcher<K, V> {
+    this.checkOpen()
+    return new Watcher(this.#watchHub, this.#codec, keyOrRange, options)
   }
 
   // Estimates
@@ -178,6 +201,8 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
   async #close(): Promise<void> {
     try {
       await this.#snapshots.close()
+      await this.#engine.pipeline.drained()
+      this.#watchHub.close()
       await this.#engine.close()
     } finally {
       await this.#ownExecutor?.close()

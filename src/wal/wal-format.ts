@@ -38,13 +38,17 @@ const HEADER_PAYLOAD_LENGTH = 72
 /** The bytes that the header record takes; where the first group of a segment begins. */
 export const SEGMENT_HEADER_LENGTH = framedLength(HEADER_PAYLOAD_LENGTH)
 
-/** How a segment ended, as its successor's header tells it. */
-export interface SegmentEnd {
+/** A segment and how much of it there is. */
+export interface SegmentExtent {
   readonly number: number
   /** The last sequence number in it, or before it when it holds no group. */
   readonly lastSequence: number
   /** The bytes from its beginning that count. */
   readonly length: number
+}
+
+/** How a segment ended, as its successor's header tells it. */
+export interface SegmentEnd extends SegmentExtent {
   /** The bytes that its file has; those behind `length` are the rest of a torn write. */
   readonly sizeBytes: number
   /** The checksum of its last record. */

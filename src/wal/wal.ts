@@ -13,6 +13,7 @@ import { assert } from '../base/assert.js'
 import { errnoOf, ioError, type VarveError } from '../base/errors.js'
 import type { FileSystem } from '../env/file-system.js'
 import type { GroupBuffer } from './group-buffer.js'
+import { LogTail } from './log-tail.js'
 import { SegmentWriter } from './segment-writer.js'
 import { type SegmentEnd, segmentPath } from './wal-format.js'
 
@@ -138,6 +139,11 @@ export class Wal {
   /** Resolves when everything appended before the call is on the device. A failure ends the log: see `failed`. */
   sync(): Promise<void> {
     return this.#failed === undefined ? this.#segment.sync() : Promise.reject(this.#failed)
+  }
+
+  /** Reads what is in the log from sequence number `next` on, and what comes in while it is read. */
+  follow(next: number): LogTail {
+    return new LogTail(this.#settings, () => [...this.#ended, this.#segment], next)
   }
 
   /**
