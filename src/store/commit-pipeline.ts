@@ -47,6 +47,8 @@ export class CommitGroup {
   /** Whether back-pressure has delayed the group once, which is enough. */
   slowed = false
   #appliedTaken = false
+  /** In a bounded store: where the operations of the write itself end; behind them is what makes room. */
+  own: { readonly length: number; readonly count: number } | undefined
   #hooks: (() => void)[] | undefined
 
   constructor(operations: GroupBuffer, work?: (operations: GroupBuffer) => Promise<void>) {
@@ -111,6 +113,7 @@ export interface CommitTarget {
 export class CommitPipeline {
   readonly #target: CommitTarget
   readonly #turn: TurnBudget
+  readonly #isEachAlone: boolean
   /** Groups that are closed and wait their turn, and last the open one, if any. */
   readonly #queue: CommitGroup[] = []
   readonly #spareBuffers: GroupBuffer[] = []
@@ -123,15 +126,17 @@ export class CommitPipeline {
     this.flushQueue()
   }
 
-  constructor(target: CommitTarget, turn: TurnBudget) {
+  /** @param isEachAlone - whether each write is a group of its own, which can be refused by itself */
+  constructor(target: CommitTarget, turn: TurnBudget, isEachAlone = false) {
     this.#target = target
     this.#turn = turn
+    this.#isEachAlone = isEachAlone
   }
 
   /** The group that a write made now belongs to. The caller adds its operations in the same turn. */
   join(durability: Durability): CommitGroup {
     let group = this.#open
-    if (group === undefined || group.operations.length > MAX_GROUP_BYTES) {
+    if (group === undefined || this.#isEachAlone || group.operations.length > MAX_GROUP_BYTES) {
       if (group !== undefined && this.#waiting === undefined) this.#pump()
       group = new CommitGroup(this.#spareBuffers.pop() ?? new GroupBuffer())
       this.#open = group

@@ -36,6 +36,8 @@ export interface EngineParts {
   readonly lastSequence: number
   readonly events: StoreEmitter
   readonly obsoleteTables: ObsoleteTables
+  /** Random numbers in [0, 1). */
+  readonly random: () => number
   /** Deletes table files that no version names. Best effort. */
   readonly discardTables: (numbers: readonly number[]) => Promise<void>
 }

@@ -15,6 +15,7 @@ import { Memtable } from '../memtable/memtable.js'
 import type { VersionEdit } from '../version/version-edit.js'
 import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
 import { Background, type BackgroundHost } from './background.js'
+import { Bound } from './bound.js'
 import type { CommitJournal } from './commit-journal.js'
 import { type CommitGroup, CommitPipeline, type CommitTarget } from './commit-pipeline.js'
 import { Deferred } from './deferred.js'
@@ -26,6 +27,7 @@ import { LiveState } from './live-state.js'
 import { Metrics } from './metrics.js'
 import type { PinnedMoments, ReadPoint } from './pinned-moments.js'
 import type { ReadState } from './read-state.js'
+import type { RemovalListener } from './removals.js'
 import { StallGate } from './stall-gate.js'
 import { Throttle } from './throttle.js'
 import { TurnBudget } from './turn-budget.js'
@@ -53,6 +55,10 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
   readonly live: LiveState
   readonly metrics: Metrics
   readonly expiry: ExpirySweeper
+  /** Only in a bounded store. */
+  readonly bound: Bound | undefined
+  /** Is told of what the store removes by itself. */
+  removals: RemovalListener | undefined
   readonly journal: CommitJournal
   readonly #parts: EngineParts
   readonly #throttle: Throttle
@@ -72,7 +78,7 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     this.gate = new StallGate(clock, (statistics) => events.emit('stall', statistics))
     this.turn = new TurnBudget(clock)
     this.metrics = new Metrics(clock, settings.metrics)
-    this.pipeline = new CommitPipeline(this, this.turn)
+    this.pipeline = new CommitPipeline(this, this.turn, settings.bound !== undefined)
     this.journal = journalFor(parts, this.keepAlive, {
       flush: () => this.#flushAll(),
       memtables: () => this.live.readState.memtables,
@@ -83,6 +89,7 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     this.#prepareAt = settings.memtableSize / 8
     this.#lastSequence = parts.lastSequence
     this.expiry = new ExpirySweeper(this, settings.cleanupIntervalMs)
+    this.bound = settings.bound === undefined ? undefined : new Bound(this, settings.bound, parts.random)
     this.background = new Background(this, {
       versions: parts.versions,
       executor: parts.executor,
@@ -138,6 +145,8 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
 
   prepare(group: CommitGroup): Promise<void> | undefined {
     this.#refuseWrites()
+    const opening = this.bound?.makeRoom(group)
+    if (opening !== undefined) return opening
     const { settings } = this.#parts
     const needed = Memtable.bytesNeeded(group.operations.count, group.operations.length - OPERATIONS_START)
     if (needed > Memtable.maxBytes(settings.shardCount)) {

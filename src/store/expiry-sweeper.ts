@@ -23,7 +23,6 @@ import type { TableMetadata } from '../version/table-metadata.js'
 import type { Engine } from './engine.js'
 import { ExpiryProgress } from './expiry-progress.js'
 import { findVersion, LookupResult } from './point-lookup.js'
-import type { RemovalListener } from './removals.js'
 
 /** An entry that has expired, and may have been overwritten since. */
 interface Candidate {
@@ -51,7 +50,6 @@ export class ExpirySweeper {
   readonly #progress = new Map<number, ExpiryProgress>()
   /** Up to where memtables were swept. */
   readonly #sweptTo = new WeakMap<Memtable, number>()
-  #listener: RemovalListener | undefined
   #timer: Timer | undefined
   #running: Promise<void> | undefined
   /** Whether another sweep is to follow the one that runs. */
@@ -69,9 +67,8 @@ export class ExpirySweeper {
     this.#intervalMs = intervalMs
   }
 
-  /** Begins; `listener` is told of what is removed. */
-  start(listener: RemovalListener): void {
-    this.#listener = listener
+  /** Begins; by now the engine knows whom to tell. */
+  start(): void {
     this.#arm()
   }
 
@@ -90,7 +87,7 @@ export class ExpirySweeper {
   /** Flush and compaction may drop what has expired at this moment (ms since 1970). */
   get droppableUpTo(): number {
     const now = this.#clock.now()
-    if (this.#listener?.wants('expire') === false) return now
+    if (this.#engine.removals?.wants('expire') === false) return now
     return Math.min(now, this.#firstPending() - MOMENT_MS)
   }
 
@@ -173,7 +170,7 @@ export class ExpirySweeper {
   async #sweepTable(table: TableMetadata, now: number): Promise<void> {
     const progress = this.#progressOf(table)
     if (progress.next > now) return
-    if (table.latestExpiry <= now && this.#listener?.wants('expire') === false) {
+    if (table.latestExpiry <= now && this.#engine.removals?.wants('expire') === false) {
       this.#engine.metrics.expired += table.entryCount
       progress.next = NEVER
       return
@@ -205,7 +202,7 @@ export class ExpirySweeper {
     const { keyBytes, keyStart, keyEnd, valueBytes, valueEnd, kind, sequence } = cursor
     const key = new SearchKey(keyEnd - keyStart)
     key.set(keyBytes, keyStart, keyEnd)
-    const wanted = this.#listener?.wants('expire') !== false
+    const wanted = this.#engine.removals?.wants('expire') !== false
     const value = wanted ? valueBytes.slice(userValueStart(kind, cursor.valueStart), valueEnd) : NOTHING
     this.#batch.push({ key, sequence, value })
     this.#batchBytes += key.length + value.length
@@ -223,7 +220,7 @@ export class ExpirySweeper {
     this.#batchBytes = 0
     const removed = await this.#write(batch)
     this.#engine.metrics.expired += removed.length
-    const listener = this.#listener
+    const listener = this.#engine.removals
     for (const { key, value } of removed) {
       if (listener?.wants('expire')) listener.removed('expire', key.bytes.subarray(0, key.length), value)
     }

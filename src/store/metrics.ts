@@ -11,6 +11,8 @@ export class Metrics {
   hits = 0
   /** Entries that were removed because they had expired. */
   expired = 0
+  /** Entries that were removed to make room. */
+  evicted = 0
   /** Bytes of the operations that were applied, and of those that went to the log. */
   bytesWritten = 0
   bytesLogged = 0

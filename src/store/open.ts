@@ -15,7 +15,7 @@ import { Codec } from './codec.js'
 import { KeepAlive } from './keep-alive.js'
 import { type KeyOf, keyEncodingOf } from './key-encoding.js'
 import { resolveSettings, type Settings, type StoreOptions } from './options.js'
-import { openEngine } from './recovery.js'
+import { type OpenEngine, openEngine } from './recovery.js'
 import { Store } from './store.js'
 import { type ValueOf, valueEncodingOf } from './value-encoding.js'
 
@@ -99,14 +99,27 @@ async function openStore<K, V>(
         fileSystem,
         clock,
         executor: options.executor ?? present(ownExecutor, 'a store that was given no executor has its own'),
+        random: random ?? Math.random,
         newDatabaseId: () =>
           random === undefined ? randomBytes(16) : Uint8Array.from({ length: 16 }, () => random() * 256),
       },
     )
     const opened = await new KeepAlive(clock).during(opening)
-    return new Store(directory, opened, new Codec(keys, values, settings), ownExecutor, options)
+    const store = new Store(directory, opened, new Codec(keys, values, settings), ownExecutor, options)
+    return await boundedStore(store, opened)
   } catch (error) {
     await ownExecutor?.close()
+    throw error
+  }
+}
+
+/** Lets a bounded store take stock before anybody has it. */
+async function boundedStore<K, V>(store: Store<K, V>, { engine }: OpenEngine): Promise<Store<K, V>> {
+  try {
+    if (engine.bound !== undefined) await engine.keepAlive.during(engine.bound.open())
+    return store
+  } catch (error) {
+    await store.close().catch(() => undefined)
     throw error
   }
 }

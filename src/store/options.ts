@@ -3,6 +3,8 @@ import { shown, VarveError } from '../base/errors.js'
 import type { Clock } from '../env/clock.js'
 import type { Executor } from '../env/executor.js'
 import type { FileSystem } from '../env/file-system.js'
+import type { BoundSettings } from './bound.js'
+import type { EvictionPolicyName } from './eviction-policy.js'
 import type { KeyEncodingName } from './key-encoding.js'
 import type { AnyValueEncoding, ValueEncodingName } from './value-encoding.js'
 
@@ -38,6 +40,19 @@ export interface StoreOptions<
   readonly maxKeySize?: number
   /** The largest encoded value. Default 64 MiB; at most 1 GiB. */
   readonly maxValueSize?: number
+  /**
+   * The most live entries, and the most bytes of their keys and values. Default: no bound. With a bound, all keys are held
+   * in memory; see docs/bounded.md.
+   */
+  readonly maxEntries?: number
+  readonly maxBytes?: number
+  /**
+   * Which entry makes room: the least recently used one, the least frequently used one, any, or the one nearest to its
+   * expiry. Default `'none'`: a write past the bound fails with `STORE_FULL`.
+   */
+  readonly evictionPolicy?: EvictionPolicyName
+  /** Is called with each entry that was removed to make room. */
+  onEvict?(key: unknown, value: unknown): void
   /** Default `'hybrid'`. An existing store may be opened in another mode than before, but not with `'none'`. */
   readonly persistence?: Persistence
   /** For `'snapshot'` and `'hybrid'`: how often a snapshot is taken if something has changed; 0: never. Default 300,000. */
@@ -103,6 +118,7 @@ export interface StoreOptions<
 
 /** Settings after defaults and checks. */
 export interface Settings {
+  readonly bound: BoundSettings | undefined
   readonly maxKeySize: number
   readonly maxValueSize: number
   readonly persistence: Persistence
@@ -130,6 +146,8 @@ export interface Settings {
   readonly compression: 'snappy' | 'gzip' | 'none'
   readonly metrics: boolean
 }
+
+const POLICIES: readonly EvictionPolicyName[] = ['none', 'lru', 'lfu', 'random', 'ttl']
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -191,6 +209,24 @@ export function checkPersistence(value: Persistence | undefined): Persistence {
   return value
 }
 
+/** The bound; undefined when there is none. */
+function checkBound({ maxEntries, maxBytes, evictionPolicy }: StoreOptions): BoundSettings | undefined {
+  const policy = evictionPolicy ?? 'none'
+  if (!POLICIES.includes(policy)) {
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `evictionPolicy must be 'none', 'lru', 'lfu', 'random' or 'ttl', not ${shown(policy)}.`,
+    )
+  }
+  if (maxEntries === undefined && maxBytes === undefined) return undefined
+  const most = Number.MAX_SAFE_INTEGER
+  return {
+    maxEntries: maxEntries === undefined ? Infinity : integer('maxEntries', maxEntries, 0, 1, most),
+    maxBytes: maxBytes === undefined ? Infinity : integer('maxBytes', maxBytes, 0, 1, most),
+    policy,
+  }
+}
+
 function checkCompression(value: CompressionOption | undefined): 'snappy' | 'gzip' | 'none' {
   if (value === undefined || value === true || value === 'snappy') return 'snappy'
   if (value === false || value === 'none') return 'none'
@@ -199,7 +235,7 @@ function checkCompression(value: CompressionOption | undefined): 'snappy' | 'gzi
 }
 
 /** What the store runs on is called later, where a wrong one would fail in a strange place. */
-function checkSurroundings({ fileSystem, clock, executor, random, onExpire }: StoreOptions): void {
+function checkSurroundings({ fileSystem, clock, executor, random, onExpire, onEvict }: StoreOptions): void {
   const refuse = (name: string, what: string): never => {
     throw new VarveError('INVALID_ARGUMENT', `${name} must be ${what}.`)
   }
@@ -207,6 +243,7 @@ function checkSurroundings({ fileSystem, clock, executor, random, onExpire }: St
   if (clock !== undefined && typeof clock?.now !== 'function') refuse('clock', 'a Clock')
   if (executor !== undefined && typeof executor?.execute !== 'function') refuse('executor', 'an Executor')
   if (onExpire !== undefined && typeof onExpire !== 'function') refuse('onExpire', 'a function')
+  if (onEvict !== undefined && typeof onEvict !== 'function') refuse('onEvict', 'a function')
   if (random !== undefined && typeof random !== 'function') refuse('random', 'a function like Math.random')
 }
 
@@ -216,6 +253,10 @@ const KNOWN: ReadonlySet<string> = new Set<keyof StoreOptions>([
   'valueEncoding',
   'maxKeySize',
   'maxValueSize',
+  'maxEntries',
+  'maxBytes',
+  'evictionPolicy',
+  'onEvict',
   'persistence',
   'snapshotInterval',
   'snapshotRetention',
@@ -270,6 +311,7 @@ export function resolveSettings(options: StoreOptions): Settings {
   const persistence = checkPersistence(options.persistence)
   const snapshotIntervalMs = checkDuration('snapshotInterval', options.snapshotInterval, 300_000)
   return {
+    bound: checkBound(options),
     persistence,
     snapshotIntervalMs: persistence === 'snapshot' || persistence === 'hybrid' ? snapshotIntervalMs : 0,
     snapshotRetention: integer('snapshotRetention', options.snapshotRetention, 2, 1, 10_000),

@@ -74,6 +74,7 @@ export function prometheusText(statistics: StoreStatistics, options: PrometheusO
     .counter('hits_total', 'Point reads that found a value.', statistics.hits)
     .counter('sets_total', 'Writes of a value.', statistics.sets)
     .counter('deletes_total', 'Removals.', statistics.deletes)
+    .counter('evicted_total', 'Entries that were removed to make room.', statistics.evicted)
     .counter('expired_total', 'Expired entries that were removed.', statistics.expired)
     .gauge('sequence', 'Sequence number of the last write.', statistics.sequence)
     .gauge('memtable_bytes', 'Bytes of the active memtable.', statistics.memtable.bytes)

@@ -44,12 +44,15 @@ export class Reader<K, V> {
   readonly #memory: BlockFetcher
   readonly #blocking: BlockFetcher
   readonly #value: Projection<V>
+  /** Whether reads count for an eviction policy. */
+  readonly #counts: boolean
 
   /** Reads at `at`; by default the newest state. */
   constructor(engine: Engine, codec: Codec<K, V>, at: ReadPoint = engine) {
     this.#engine = engine
     this.#codec = codec
     this.#at = at
+    this.#counts = at === engine && engine.bound !== undefined
     const { tableCache } = engine.parts
     this.#memory = new BlockFetcher(tableCache, { blocking: false })
     this.#blocking = new BlockFetcher(tableCache, { blocking: true })
@@ -87,9 +90,10 @@ export class Reader<K, V> {
         values[i] = this.#find(encoded, this.#memory, this.#value)
       } catch (error) {
         if (!(error instanceof NotResident)) throw error
+        const copy = this.#codec.keyCopy(keys[i])
         missing.push(
-          this.#readFromDisk(this.#codec.keyCopy(keys[i]), this.#value).then((value) => {
-            values[i] = this.#counted(value)
+          this.#readFromDisk(copy, this.#value).then((value) => {
+            values[i] = this.#counted(value, copy)
           }),
         )
       }
@@ -120,7 +124,8 @@ export class Reader<K, V> {
       return nextTurn === undefined ? Promise.resolve(found) : nextTurn.then(() => found)
     } catch (error) {
       if (!(error instanceof NotResident)) return Promise.reject(error)
-      return this.#readFromDisk(this.#codec.keyCopy(key), project).then((found) => this.#counted(found))
+      const copy = this.#codec.keyCopy(key)
+      return this.#readFromDisk(copy, project).then((found) => this.#counted(found, copy))
     }
   }
 
@@ -132,13 +137,15 @@ export class Reader<K, V> {
     const { readState, sequence } = this.#at
     const result = this.#result
     const isThere = lookUp(readState, key, sequence, fetcher, result, this.#engine.parts.clock)
-    return this.#counted(isThere ? project(result, key) : undefined)
+    return this.#counted(isThere ? project(result, key) : undefined, key)
   }
 
-  #counted<T>(found: T | undefined): T | undefined {
-    const { metrics } = this.#engine
+  #counted<T>(found: T | undefined, key: SearchKey): T | undefined {
+    const { metrics, bound } = this.#engine
     metrics.gets++
-    if (found !== undefined) metrics.hits++
+    if (found === undefined) return found
+    metrics.hits++
+    if (this.#counts) bound?.used(key)
     return found
   }
 

@@ -40,6 +40,8 @@ export interface Surroundings {
   readonly executor: Executor
   /** 16 random bytes for a new store. */
   readonly newDatabaseId: () => Uint8Array
+  /** Random numbers in [0, 1). */
+  readonly random: () => number
 }
 
 /** An open engine and the lock that it holds. */
@@ -127,6 +129,7 @@ async function recoverEngine(
       lastSequence: log.replayed.lastSequence,
       events,
       obsoleteTables: versions.obsolete,
+      random: surroundings.random,
       discardTables: async (numbers) => {
         for (const number of numbers)
           await fileSystem.unlink(tablePath(directory, number)).catch(() => undefined)

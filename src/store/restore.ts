@@ -62,9 +62,10 @@ export async function settleLog(engine: Engine, path: string): Promise<void> {
   checkKeyEncoding(path, state.properties, versions.properties)
   const opened = await openEngine(
     path,
-    { ...settings, persistence: 'snapshot', createIfMissing: false, errorIfExists: false },
+    // The snapshot stays what it is, whatever of it fits into this store.
+    { ...settings, bound: undefined, persistence: 'snapshot', createIfMissing: false, errorIfExists: false },
     {},
-    { fileSystem, clock, executor, newDatabaseId: () => versions.databaseId },
+    { fileSystem, clock, executor, newDatabaseId: () => versions.databaseId, random: engine.parts.random },
   )
   try {
     await opened.engine.close()

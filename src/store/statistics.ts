@@ -1,6 +1,7 @@
 /** What a store tells of itself: plain data, gathered when asked. */
 import { compactionScores } from '../compaction/level-targets.js'
 import type { Engine } from './engine.js'
+import { estimateBytes, estimateCount } from './estimate.js'
 import type { LatencyStatistics } from './latency.js'
 import type { StallStatistics } from './stall-gate.js'
 
@@ -29,6 +30,11 @@ export interface StoreStatistics {
   readonly hits: number
   readonly misses: number
   readonly hitRate: number
+  /** Live entries, and the bytes of their keys and values: exact in a bounded store, else estimates. */
+  readonly entries: number
+  readonly bytes: number
+  /** Entries that were removed to make room. */
+  readonly evicted: number
   /** Entries that were removed because they had expired. */
   readonly expired: number
   readonly levels: readonly LevelStatistics[]
@@ -69,6 +75,8 @@ export interface StoreStatistics {
   readonly latency: { readonly read: LatencyStatistics; readonly write: LatencyStatistics }
 }
 
+const EVERYTHING = { lower: undefined, upper: undefined }
+
 export function statisticsOf(engine: Engine): StoreStatistics {
   const { journal } = engine
   const { versions, blockCache, tableCache, picker } = engine.parts
@@ -86,6 +94,9 @@ export function statisticsOf(engine: Engine): StoreStatistics {
     hits: metrics.hits,
     misses: metrics.gets - metrics.hits,
     hitRate: ratio(metrics.hits, metrics.gets),
+    entries: engine.bound?.entries ?? estimateCount(engine.readState),
+    bytes: engine.bound?.bytes ?? estimateBytes(engine.readState, EVERYTHING, tableCache),
+    evicted: metrics.evicted,
     expired: metrics.expired,
     levels: scores.levels.map(({ level, tables, bytes, targetBytes, score }) => ({
       level,

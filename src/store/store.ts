@@ -53,10 +53,11 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     this.#lock = opened.lock
     this.#codec = codec
     this.#ownExecutor = ownExecutor
-    this.#watchHub = new WatchHub(opened.engine)
-    const { expiry, parts } = opened.engine
-    expiry.start(new Announcer(codec, parts.events, callbacks, () => this.#watchHub.isWatched))
-    this.#snapshots = new Snapshots(opened.engine)
+    const { engine } = opened
+    this.#watchHub = new WatchHub(engine)
+    engine.removals = new Announcer(codec, engine.parts.events, callbacks, () => this.#watchHub.isWatched)
+    engine.expiry.start()
+    this.#snapshots = new Snapshots(engine)
   }
 
   // Moments

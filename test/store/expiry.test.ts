@@ -295,7 +295,7 @@ test('each entry that expires is announced exactly once, whatever happens', { ti
     { weight: 1, arbitrary: fc.tuple(fc.constant('reopen' as const)) },
     { weight: 1, arbitrary: fc.tuple(fc.constant('clear' as const)) },
   )
-  const property = fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+  const property = fc.asyncProperty(fc.array(step, { maxLength: 40, size: 'max' }), async (steps) => {
     const world = new World()
     let store = await world.open()
     const live = new Map<string, { value: string; expiresAt: number }>()

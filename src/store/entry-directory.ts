@@ -1,0 +1,93 @@
+/**
+ * The directory of a bounded store: every live entry with its size and expiry, in memory, so that what the store holds is
+ * known exactly and what goes next is found without a read.
+ *
+ * Entries have slots, small integers that are given out anew; names are the bytes of keys as strings.
+ */
+import { NEVER } from '../base/entry.js'
+import type { EvictionPolicy } from './eviction-policy.js'
+import { IndexedHeap } from './indexed-heap.js'
+
+/** The bytes of a key as a string. */
+export function nameOfBytes(bytes: Uint8Array, start: number, end: number): string {
+  return Buffer.prototype.latin1Slice.call(bytes, start, end)
+}
+
+/** The bytes that a name stands for. */
+export function bytesOfName(name: string): Uint8Array {
+  return Buffer.from(name, 'latin1')
+}
+
+export class EntryDirectory {
+  readonly #policy: EvictionPolicy | undefined
+  readonly #slots = new Map<string, number>()
+  readonly #names: string[] = []
+  readonly #sizes: number[] = []
+  readonly #free: number[] = []
+  /** Those that expire, the first to expire first. */
+  readonly expiries = new IndexedHeap()
+  #bytes = 0
+
+  constructor(policy: EvictionPolicy | undefined) {
+    this.#policy = policy
+  }
+
+  /** The number of entries. */
+  get count(): number {
+    return this.#slots.size
+  }
+
+  /** The bytes of all keys and values. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** The slot of an entry; undefined when it is not there. */
+  slotOf(name: string): number | undefined {
+    return this.#slots.get(name)
+  }
+
+  nameOf(slot: number): string {
+    return this.#names[slot]
+  }
+
+  sizeOf(slot: number): number {
+    return this.#sizes[slot]
+  }
+
+  /** An entry was written. */
+  set(name: string, size: number, expiresAt: number): void {
+    let slot = this.#slots.get(name)
+    if (slot === undefined) {
+      slot = this.#free.pop() ?? this.#names.length
+      this.#slots.set(name, slot)
+      this.#names[slot] = name
+      this.#sizes[slot] = 0
+      this.#policy?.added(slot, expiresAt)
+    } else {
+      this.#policy?.written(slot, expiresAt)
+    }
+    this.#bytes += size - this.#sizes[slot]
+    this.#sizes[slot] = size
+    if (expiresAt === NEVER) this.expiries.delete(slot)
+    else this.expiries.set(slot, expiresAt, 0)
+  }
+
+  /** An entry was removed, if it was there. */
+  delete(name: string): void {
+    const slot = this.#slots.get(name)
+    if (slot === undefined) return
+    this.#slots.delete(name)
+    this.#policy?.removed(slot)
+    this.expiries.delete(slot)
+    this.#bytes -= this.#sizes[slot]
+    this.#names[slot] = ''
+    this.#free.push(slot)
+  }
+
+  /** An entry was read, if it is there. */
+  used(name: string): void {
+    const slot = this.#slots.get(name)
+    if (slot !== undefined) this.#policy?.used(slot)
+  }
+}
