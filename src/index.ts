@@ -7,8 +7,15 @@ export type { Change } from './store/change.js'
 export type { StoreEvents } from './store/events.js'
 export type { KeyEncodingName, OrderedKey } from './store/key-encoding.js'
 export type { LatencyStatistics } from './store/latency.js'
+export type { OpenReader } from './store/leases.js'
 export { type InMemoryOptions, open, openInMemory } from './store/open.js'
-export type { CompressionOption, Durability, Persistence, StoreOptions } from './store/options.js'
+export type {
+  CompressionOption,
+  Durability,
+  LeakDetection,
+  Persistence,
+  StoreOptions,
+} from './store/options.js'
 export { type PrometheusOptions, prometheusText } from './store/prometheus.js'
 export type { KeyRange } from './store/range.js'
 export type { RangeIterator } from './store/range-iterator.js'

@@ -23,6 +23,7 @@ import type { EngineParts } from './engine-parts.js'
 import { ExpirySweeper } from './expiry-sweeper.js'
 import { journalFor } from './journal-for.js'
 import { KeepAlive } from './keep-alive.js'
+import { Leases } from './leases.js'
 import { LiveState } from './live-state.js'
 import { Metrics } from './metrics.js'
 import type { PinnedMoments, ReadPoint } from './pinned-moments.js'
@@ -53,6 +54,8 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
   /** Told of every group in the step in which it is applied. */
   readonly observers = new Set<CommitObserver>()
   readonly live: LiveState
+  /** Who is open and reads. */
+  readonly leases: Leases
   readonly metrics: Metrics
   readonly expiry: ExpirySweeper
   /** Only in a bounded store. */
@@ -86,6 +89,7 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     })
     this.#throttle = new Throttle(this.gate, parts.picker, () => this.#waitForRelief())
     this.live = new LiveState(parts.versions, parts.arenas, settings.shardCount, parts.memtables)
+    this.leases = new Leases(clock, events, settings.leakDetection === 'all')
     this.#prepareAt = settings.memtableSize / 8
     this.#lastSequence = parts.lastSequence
     this.expiry = new ExpirySweeper(this, settings.cleanupIntervalMs)
@@ -359,7 +363,10 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     await this.keepAlive.during(this.background.stop())
     await step(() => this.journal.close())
     await step(() => versions.close())
+    this.leases.endAll()
     tableCache.close()
+    // From here on the directory may be another's.
+    await this.#parts.obsoleteTables.hold()
     if (failures.length > 0) throw ioError(failures[0], 'closing', this.#parts.tableSettings.directory)
   }
 

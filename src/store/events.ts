@@ -2,6 +2,7 @@
 import { EventEmitter } from 'node:events'
 import { shown, VarveError } from '../base/errors.js'
 import type { CompactionReason } from '../compaction/compaction-plan.js'
+import type { OpenReader } from './leases.js'
 import type { StallStatistics } from './stall-gate.js'
 
 /** What `store.on(name, listener)` hands to a listener, by event name. */
@@ -35,6 +36,8 @@ export interface StoreEvents<K = unknown, V = unknown> {
     readonly automatic: boolean
     readonly durationMs: number
   }
+  /** An iterator, view or transaction was garbage collected without having been closed. Without a listener it is a process warning. */
+  leak: OpenReader
   /** Writers are slowed, stopped or let go. */
   stall: StallStatistics
   /** An entry whose time to live had run out was removed. */
@@ -48,6 +51,7 @@ const NAMES: ReadonlySet<string> = new Set<keyof StoreEvents>([
   'flush',
   'compaction',
   'snapshot',
+  'leak',
   'stall',
   'expire',
   'evict',

@@ -22,6 +22,9 @@ export type Durability = 'memory' | 'os' | 'disk'
  */
 export type Persistence = 'none' | 'wal' | 'snapshot' | 'hybrid'
 
+/** Of which iterators and views it is recorded where they were made. */
+export type LeakDetection = 'sampled' | 'all'
+
 /** How data blocks are compressed. `true` means `'snappy'`, `false` means `'none'`. */
 export type CompressionOption = 'snappy' | 'gzip' | 'none' | boolean
 
@@ -101,6 +104,11 @@ export interface StoreOptions<
   /** Default `'snappy'`. A block that compresses badly is stored as it is. */
   readonly compression?: CompressionOption
 
+  /**
+   * Of which iterators, views and transactions it is recorded where they were made, for leak reports and `stats()`: `'all'`, at some
+   * ten microseconds each, or `'sampled'`, one every 10 ms. Default `'sampled'`.
+   */
+  readonly leakDetection?: LeakDetection
   /** Whether latencies are measured. Default true. */
   readonly metrics?: boolean
 
@@ -144,6 +152,7 @@ export interface Settings {
   readonly maxOpenFiles: number
   readonly filterBitsPerKey: number
   readonly compression: 'snappy' | 'gzip' | 'none'
+  readonly leakDetection: LeakDetection
   readonly metrics: boolean
 }
 
@@ -227,6 +236,11 @@ function checkBound({ maxEntries, maxBytes, evictionPolicy }: StoreOptions): Bou
   }
 }
 
+function checkLeakDetection(value: LeakDetection | undefined): LeakDetection {
+  if (value === undefined || value === 'sampled' || value === 'all') return value ?? 'sampled'
+  throw new VarveError('INVALID_ARGUMENT', `leakDetection must be 'sampled' or 'all', not ${shown(value)}.`)
+}
+
 function checkCompression(value: CompressionOption | undefined): 'snappy' | 'gzip' | 'none' {
   if (value === undefined || value === true || value === 'snappy') return 'snappy'
   if (value === false || value === 'none') return 'none'
@@ -279,6 +293,7 @@ const KNOWN: ReadonlySet<string> = new Set<keyof StoreOptions>([
   'maxOpenFiles',
   'filterBitsPerKey',
   'compression',
+  'leakDetection',
   'metrics',
   'fileSystem',
   'clock',
@@ -335,6 +350,7 @@ export function resolveSettings(options: StoreOptions): Settings {
     maxOpenFiles: integer('maxOpenFiles', options.maxOpenFiles, 512, 1, 1_000_000),
     filterBitsPerKey: integer('filterBitsPerKey', options.filterBitsPerKey, 10, 0, 64),
     compression: checkCompression(options.compression),
+    leakDetection: checkLeakDetection(options.leakDetection),
     metrics: flag('metrics', options.metrics, true),
   }
 }

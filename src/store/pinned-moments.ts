@@ -6,6 +6,7 @@
  *
  * Iterators pin no moment: they pin the read state, whose memtables and tables are immutable.
  */
+import { assert } from '../base/assert.js'
 import { PinnedSequences } from './pinned-sequences.js'
 import type { ReadState } from './read-state.js'
 
@@ -18,11 +19,13 @@ export interface ReadPoint {
 export class PinnedMoment implements ReadPoint {
   /** The sequence number of the last write that is seen. */
   readonly sequence: number
+  readonly #moments: PinnedMoments
   readonly #live: { readonly readState: ReadState }
   #own: ReadState | undefined
 
-  constructor(sequence: number, live: { readonly readState: ReadState }) {
+  constructor(sequence: number, moments: PinnedMoments, live: { readonly readState: ReadState }) {
     this.sequence = sequence
+    this.#moments = moments
     this.#live = live
   }
 
@@ -40,9 +43,10 @@ export class PinnedMoment implements ReadPoint {
     this.#own ??= state.pin()
   }
 
-  /** Lets a read state of its own go. */
-  release(): void {
-    this.#own?.unpin()
+  /** Lets the moment go. */
+  unpin(): void {
+    if (this.#own === undefined) this.#moments.forget(this)
+    else this.#own.unpin()
   }
 }
 
@@ -57,15 +61,16 @@ export class PinnedMoments {
   }
 
   pin(sequence: number): PinnedMoment {
-    const moment = new PinnedMoment(sequence, this.#live)
+    const moment = new PinnedMoment(sequence, this, this.#live)
     this.#sequences.pin(sequence)
     this.#attached.add(moment)
     return moment
   }
 
-  unpin(moment: PinnedMoment): void {
-    if (this.#attached.delete(moment)) this.#sequences.unpin(moment.sequence)
-    else moment.release()
+  /** Nobody reads at `moment` any more, which the live read state still had to tell of. */
+  forget(moment: PinnedMoment): void {
+    assert(this.#attached.delete(moment), 'each pin is let go once')
+    this.#sequences.unpin(moment.sequence)
   }
 
   /** The distinct sequence numbers that flush and compaction must keep, ascending. */

@@ -117,6 +117,19 @@ export function prometheusText(statistics: StoreStatistics, options: PrometheusO
       'Bytes of all tables for each byte of the deepest level.',
       statistics.amplification.space,
     )
+    .gauge('open_iterators', 'Iterators that are open.', statistics.readers.iterators)
+    .gauge('open_views', 'Views that are open.', statistics.readers.views)
+    .gauge('open_transactions', 'Transactions that are open.', statistics.readers.transactions)
+    .gauge(
+      'oldest_reader_seconds',
+      'Age of the oldest iterator, view or transaction that is open.',
+      (statistics.readers.oldest?.ageMs ?? 0) / 1000,
+    )
+    .counter(
+      'leaks_total',
+      'Iterators, views and transactions that were never closed.',
+      statistics.readers.leaked,
+    )
     .counter('write_stops_total', 'Times that writers were stopped.', statistics.stalls.stops)
     .counter(
       'write_stopped_seconds_total',

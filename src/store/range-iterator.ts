@@ -6,7 +6,7 @@
  * scan; they differ only in what happens when a block is not in memory.
  *
  * Closes itself at the end of the range, on an error, and when a loop is left. One that is dropped midway keeps
- * memtables and files alive: close it.
+ * memtables and files alive until it is garbage collected, which is reported: close it.
  */
 import { compareKeys } from '../base/bytes.js'
 import { VarveError } from '../base/errors.js'
@@ -15,11 +15,11 @@ import { VisibleCursor } from '../iterator/visible-cursor.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'
 import type { Codec } from './codec.js'
 import type { Engine } from './engine.js'
+import type { Lease } from './leases.js'
 import type { ReadPoint } from './pinned-moments.js'
 import { type ByteRange, byteRangeOf, successorOf } from './range.js'
 import { checkCount, checkFilter, checkLimit, checkSignal, type RangeOptions } from './range-options.js'
 import { cursorOver, RangeScan } from './range-scan.js'
-import type { ReadState } from './read-state.js'
 
 /** What an iterator hands out. */
 export type Projection = 'entry' | 'key' | 'value'
@@ -35,7 +35,8 @@ const CHUNK_COST = 16 * 1024
 export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterable<T> {
   readonly #engine: Engine
   readonly #codec: Codec<K, V>
-  readonly #state: ReadState
+  /** On the read state. */
+  readonly #lease: Lease
   readonly #fetcher: BlockFetcher
   readonly #scan: RangeScan
   readonly #range: ByteRange
@@ -79,9 +80,10 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     this.#mayHaveMore = this.#left > 0
     const { tableCache, clock } = engine.parts
     this.#fetcher = new BlockFetcher(tableCache, { blocking: false, fillCache: options.fillCache ?? true })
-    this.#state = at.readState.pin()
-    const entries = new VisibleCursor(cursorOver(this.#state, this.#fetcher), at.sequence, clock.now())
+    const state = at.readState
+    const entries = new VisibleCursor(cursorOver(state, this.#fetcher), at.sequence, clock.now())
     this.#scan = new RangeScan(entries, this.#range, this.#reverse)
+    this.#lease = engine.leases.begin('iterator', this, state.pin())
   }
 
   /** The next entry. Calls that overlap are answered in order. */
@@ -348,6 +350,6 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     this.#mayHaveMore = false
     if (this.#closed) return
     this.#closed = true
-    this.#state.unpin()
+    this.#engine.leases.end(this.#lease)
   }
 }

@@ -3,6 +3,7 @@ import { compactionScores } from '../compaction/level-targets.js'
 import type { Engine } from './engine.js'
 import { estimateBytes, estimateCount } from './estimate.js'
 import type { LatencyStatistics } from './latency.js'
+import type { Leases, OpenReader } from './leases.js'
 import type { StallStatistics } from './stall-gate.js'
 
 export interface LevelStatistics {
@@ -69,6 +70,16 @@ export interface StoreStatistics {
     readonly read: number
     /** Bytes of all tables for each byte of the deepest level in use. */
     readonly space: number
+  }
+  /** What is open and reads: it holds memory and files back. */
+  readonly readers: {
+    readonly iterators: number
+    readonly views: number
+    readonly transactions: number
+    /** The one that was opened first. */
+    readonly oldest: OpenReader | undefined
+    /** Those that were garbage collected without having been closed, since the store was opened. */
+    readonly leaked: number
   }
   readonly stalls: StallStatistics
   /** One operation in sixteen is timed; `metrics: false` turns it off. */
@@ -144,8 +155,25 @@ export function statisticsOf(engine: Engine): StoreStatistics {
         versions.current.levelBytes.findLast((bytes) => bytes > 0) ?? 0,
       ),
     },
+    readers: readersOf(engine.leases),
     stalls: engine.gate.statistics,
     latency: { read: metrics.readLatency.statistics, write: metrics.writeLatency.statistics },
+  }
+}
+
+function readersOf(leases: Leases): StoreStatistics['readers'] {
+  const counts = { iterator: 0, view: 0, transaction: 0 }
+  let oldest: OpenReader | undefined
+  for (const lease of leases.list()) {
+    counts[lease.kind]++
+    oldest ??= lease
+  }
+  return {
+    iterators: counts.iterator,
+    views: counts.view,
+    transactions: counts.transaction,
+    oldest,
+    leaked: leases.leaked,
   }
 }
 

@@ -13,6 +13,7 @@ import { BlockFetcher } from '../sstable/block-fetcher.js'
 import { Codec } from './codec.js'
 import type { Engine } from './engine.js'
 import { type KeyInput, keyEncodingOf } from './key-encoding.js'
+import type { Lease } from './leases.js'
 import type { Durability } from './options.js'
 import type { PinnedMoment } from './pinned-moments.js'
 import { type ByteRange, byteRangeOf, successorOf } from './range.js'
@@ -62,6 +63,7 @@ export class Transaction<K, V> {
   readonly #codec: Codec<K, V>
   readonly #rawCodec: Codec<Uint8Array, Uint8Array>
   readonly #moment: PinnedMoment
+  readonly #lease: Lease
   readonly #reader: Reader<K, V>
   readonly #expiryOf: (ttl: number | undefined) => number
   readonly #readSet = new ReadSet()
@@ -81,6 +83,7 @@ export class Transaction<K, V> {
       settings,
     )
     this.#moment = engine.pinned.pin(engine.lastSequence)
+    this.#lease = engine.leases.begin('transaction', this, this.#moment)
     this.sequence = this.#moment.sequence
     this.#reader = new Reader(engine, codec, this.#moment)
   }
@@ -141,7 +144,7 @@ export class Transaction<K, V> {
       // A transaction that wrote nothing saw one moment, which is all that it was promised.
       if (this.#writes.size > 0) await this.#validateAndWrite(durability)
     } finally {
-      this.#engine.pinned.unpin(this.#moment)
+      this.#engine.leases.end(this.#lease)
     }
   }
 
@@ -149,7 +152,7 @@ export class Transaction<K, V> {
   rollback(): void {
     if (this.#ended) return
     this.#ended = true
-    this.#engine.pinned.unpin(this.#moment)
+    this.#engine.leases.end(this.#lease)
   }
 
   async #validateAndWrite(durability: Durability): Promise<void> {

@@ -2,7 +2,7 @@
 import { VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
 import type { Engine } from './engine.js'
-import type { PinnedMoment } from './pinned-moments.js'
+import type { Lease } from './leases.js'
 import { type Moment, Readable } from './readable.js'
 
 /**
@@ -18,7 +18,7 @@ import { type Moment, Readable } from './readable.js'
 export class View<K, V> extends Readable<K, V> implements Moment {
   readonly sequence: number
   readonly #engine: Engine
-  readonly #moment: PinnedMoment
+  readonly #lease: Lease
   #closed = false
 
   /** @internal */
@@ -27,14 +27,14 @@ export class View<K, V> extends Readable<K, V> implements Moment {
     super(engine, codec, moment)
     this.sequence = moment.sequence
     this.#engine = engine
-    this.#moment = moment
+    this.#lease = engine.leases.begin('view', this, moment)
   }
 
   /** Lets the moment go. Iterators made from the view go on. Idempotent. */
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#engine.pinned.unpin(this.#moment)
+    this.#engine.leases.end(this.#lease)
   }
 
   [Symbol.dispose](): void {
