@@ -55,10 +55,15 @@ export interface LockHolder {
 export class LockHeldError extends Error {
   readonly code = 'ELOCKED'
   readonly holder: LockHolder
+  /** Whether this process holds it. */
+  readonly isOwn: boolean
 
-  constructor(holder: LockHolder) {
-    super(`held by process ${holder.pid} on ${holder.host} since ${new Date(holder.since).toISOString()}`)
+  constructor(holder: LockHolder, isOwn = false) {
+    const { pid, host, since } = holder
+    const who = isOwn ? `this process (${pid} on ${host})` : `process ${pid} on ${host}`
+    super(`held by ${who} since ${new Date(since).toISOString()}`)
     this.holder = holder
+    this.isOwn = isOwn
   }
 }
 

@@ -200,7 +200,12 @@ class LockAttempt {
   async #assertDead(found: Found): Promise<void> {
     const holder = found.record
     if (holder === undefined) return
-    if (!(await this.#isDead(holder))) throw new LockHeldError(holder)
+    if (await this.#isDead(holder)) return
+    const { pid, host, startTime } = this.#own
+    throw new LockHeldError(
+      holder,
+      holder.pid === pid && holder.host === host && holder.startTime === startTime,
+    )
   }
 
   async #isDead(holder: LockRecord): Promise<boolean> {

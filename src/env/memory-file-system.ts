@@ -279,7 +279,7 @@ export class MemoryFileSystem implements FileSystem {
     this.#entry(path, 'lock')
     const key = namesIn(path).join('/')
     const held = this.#locks.get(key)
-    if (held !== undefined) throw new LockHeldError(held)
+    if (held !== undefined) throw new LockHeldError(held, true)
     // Only holders in this process can meet here, so when they took it says nothing.
     const holder: LockHolder = { pid: process.pid, host: 'memory', since: 0 }
     this.#locks.set(key, holder)

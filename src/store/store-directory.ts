@@ -107,11 +107,12 @@ export async function takeLock(
 }
 
 function lockedError(directory: string, error: LockHeldError): VarveError {
-  const { pid, host, since } = error.holder
+  const advice = error.isOwn
+    ? 'Share the Store that open() gave there, or close it first.'
+    : 'Close it there, or wait for it with lockTimeout.'
   return new VarveError(
     'LOCKED',
-    `The store in ${directory} is open in process ${pid} on ${host} since ${new Date(since).toISOString()}. ` +
-      'Close it there, or wait for it with lockTimeout.',
+    `The store in ${directory} is open: its lock is ${error.message}. ${advice}`,
     { path: `${directory}/${LOCK_NAME}`, cause: error },
   )
 }

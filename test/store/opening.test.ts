@@ -105,7 +105,7 @@ describe.each(places)('opening, %s', (placeName, place) => {
     const store = await openText(options)
     const error = await open(directory, { fileSystem, executor }).catch((caught) => caught)
     expect(error).toMatchObject({ name: 'VarveError', code: 'LOCKED', path: `${directory}/LOCK` })
-    expect(error.message).toContain(`process ${process.pid} `)
+    expect(error.message).toContain(`this process (${process.pid} on `)
     if (placeName === 'on disk') {
       expect(error.message).toContain(hostname())
       const since = Date.parse(/since (\S+Z)/.exec(error.message)?.[1] ?? '')
