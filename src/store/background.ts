@@ -90,8 +90,6 @@ export class Background {
   #stopped = false
   /** What the last attempt at background work failed with, until one succeeds. */
   #trouble: VarveError | undefined
-  /** Resolves when nothing runs and nothing is due. */
-  #idle: Deferred<void> | undefined
 
   constructor(host: BackgroundHost, settings: BackgroundSettings) {
     this.#host = host
@@ -116,10 +114,6 @@ export class Background {
         })
       }
     }
-    if (this.#flushing === undefined && this.#compacting === undefined) {
-      this.#idle?.resolve()
-      this.#idle = undefined
-    }
   }
 
   /** Resolves when all frozen memtables are flushed; rejects with what keeps them from it. */
@@ -140,15 +134,6 @@ export class Background {
     this.#manual.push(manual)
     this.#retryNow()
     return manual.done.promise
-  }
-
-  /** Resolves when no flush and no compaction is due or under way. */
-  settled(): Promise<void> {
-    if (this.#stopped) return Promise.resolve()
-    this.#idle ??= new Deferred()
-    const { promise } = this.#idle
-    this.schedule()
-    return promise
   }
 
   /**
@@ -176,7 +161,6 @@ export class Background {
     const closed = new VarveError('CLOSED', 'The store was closed. Open it again.')
     for (const { done } of this.#manual) done.reject(closed)
     this.#manual = []
-    this.#idle?.resolve()
     await Promise.all([this.#flushing, this.#compacting])
   }
 
@@ -210,8 +194,6 @@ export class Background {
     this.#trouble = error
     for (const { done } of this.#manual) done.reject(error)
     this.#manual = []
-    this.#idle?.resolve()
-    this.#idle = undefined
     gate.refuse(error)
     if (
       error.code === 'CORRUPTION' ||

@@ -39,6 +39,11 @@ export class ObsoleteTables {
   /** Deletes nothing from now on; resolves when nothing is being deleted any more. */
   async hold(): Promise<void> {
     this.#kept = []
+    await this.settled()
+  }
+
+  /** Resolves when what is being deleted now is gone, or has resisted. */
+  async settled(): Promise<void> {
     await Promise.all(this.#unlinking)
   }
 

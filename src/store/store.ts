@@ -155,13 +155,17 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     await this.#engine.keepAlive.during(this.#engine.sync())
   }
 
-  /** Flushes, then compacts a range (all keys by default) down to the last level, so that deleted data gives its space back. */
+  /**
+   * Flushes, then compacts a range (all keys by default) down to the last level, so that deleted data gives its space
+   * back: the files that it has replaced are gone when it resolves, unless a view, an iterator or a snapshot keeps them.
+   */
   async compact(range: KeyRange<K> = {}): Promise<void> {
     this.checkOpen()
     const { lower, upper } = byteRangeOf(range, this.#codec.keys)
     if (isEmptyRange({ lower, upper })) return
     await this.#engine.flush()
     await this.#engine.compact(lower, upper)
+    await this.#engine.parts.obsoleteTables.settled()
   }
 
   /** What the store knows of itself now. */
@@ -176,6 +180,7 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     return this
   }
 
+  /** Calls `listener` no more. */
   off<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents<K, V>[E]) => void): this {
     this.#engine.parts.events.off(event, listener as (payload: StoreEvents[E]) => void)
     return this

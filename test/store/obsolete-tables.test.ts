@@ -63,3 +63,34 @@ test.each(reads)(
     expect(await reading).toEqual(expected)
   },
 )
+
+/** Takes its time to unlink a table. */
+class SlowUnlinks extends MemoryFileSystem {
+  override async unlink(path: string): Promise<void> {
+    if (path.endsWith('.sst')) await new Promise((resolve) => setTimeout(resolve, 20))
+    await super.unlink(path)
+  }
+}
+
+test('compact resolves when the files that it has replaced are gone', async () => {
+  const fileSystem = new SlowUnlinks()
+  const store = await openText({ ...TINY, fileSystem })
+  await fill(store, 0, 200)
+  await store.clear({ gte: numbered(10) })
+  await store.compact()
+  const tables = (await fileSystem.readdir('/store')).filter((name) => name.endsWith('.sst'))
+  const living = store.stats().levels.reduce((sum, level) => sum + level.tables, 0)
+  expect(living).toBeGreaterThan(0)
+  expect(tables).toHaveLength(living)
+})
+
+test('compact waits for no file that a view keeps', async () => {
+  const fileSystem = new SlowUnlinks()
+  const store = await openText({ ...TINY, fileSystem })
+  await fill(store, 0, 200)
+  await store.flush()
+  const view = store.view()
+  await store.clear()
+  await store.compact()
+  expect(await view.count()).toBe(200)
+})
