@@ -99,8 +99,9 @@ const json: ValueEncoding<unknown> = {
   },
 }
 
-// Records would tie a value to shared structure definitions; without them every value stands alone.
-const packr = new Packr({ useRecords: false, variableMapSize: true })
+// Records would tie a value to shared structure definitions; without them every value stands alone. More types: sets,
+// typed arrays, regular expressions, errors and large bigints come back as what they were.
+const packr = new Packr({ useRecords: false, variableMapSize: true, moreTypes: true })
 
 const msgpack: ValueEncoding<unknown> = {
   numbers: 'number',
