@@ -46,7 +46,8 @@ export interface StoreEvents<K = unknown, V = unknown> {
   evict: { readonly key: K; readonly value: V }
 }
 
-const NAMES: ReadonlySet<string> = new Set<keyof StoreEvents>([
+/** The names of all events. */
+export const EVENT_NAMES: ReadonlySet<string> = new Set<keyof StoreEvents>([
   'error',
   'flush',
   'compaction',
@@ -61,10 +62,7 @@ export class StoreEmitter {
   readonly #emitter = new EventEmitter()
 
   on<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents[E]) => void): void {
-    if (!NAMES.has(event)) throw new VarveError('INVALID_ARGUMENT', `There is no event ${shown(event)}.`)
-    if (typeof listener !== 'function') {
-      throw new VarveError('INVALID_ARGUMENT', `A listener must be a function, not ${shown(listener)}.`)
-    }
+    checkListener(event, listener)
     this.#emitter.on(event, listener)
   }
 
@@ -74,6 +72,7 @@ export class StoreEmitter {
   }
 
   off<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents[E]) => void): void {
+    checkListener(event, listener)
     this.#emitter.off(event, listener)
   }
 
@@ -91,5 +90,17 @@ export class StoreEmitter {
         })
       }
     }
+  }
+}
+
+function checkListener(event: unknown, listener: unknown): void {
+  if (!EVENT_NAMES.has(event as string)) {
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `There is no event ${shown(event)}. There are ${[...EVENT_NAMES].join(', ')}.`,
+    )
+  }
+  if (typeof listener !== 'function') {
+    throw new VarveError('INVALID_ARGUMENT', `A listener must be a function, not ${shown(listener)}.`)
   }
 }

@@ -14,7 +14,8 @@ import { WorkerExecutor } from '../env/worker-executor.js'
 import { Codec } from './codec.js'
 import { KeepAlive } from './keep-alive.js'
 import { type KeyOf, keyEncodingOf } from './key-encoding.js'
-import { resolveSettings, type Settings, type StoreOptions } from './options.js'
+import { checkOptionNames } from './option-names.js'
+import { resolveSettings, type Settings, STORE_OPTION_NAMES, type StoreOptions } from './options.js'
 import { type OpenEngine, openEngine } from './recovery.js'
 import { Store } from './store.js'
 import { type ValueOf, valueEncodingOf } from './value-encoding.js'
@@ -24,6 +25,10 @@ const IN_MEMORY_PATH = ':memory:'
 
 /** The options of a store without a disk. */
 export type InMemoryOptions = Omit<StoreOptions, 'fileSystem' | 'persistence'>
+
+const IN_MEMORY_NAMES: ReadonlySet<string> = new Set(
+  [...STORE_OPTION_NAMES].filter((name) => name !== 'fileSystem' && name !== 'persistence'),
+)
 
 type KeyOption<O> = O extends { readonly keyEncoding: infer E } ? KeyOf<E> : string
 type ValueOption<O> = O extends { readonly valueEncoding: infer E } ? ValueOf<E> : Buffer
@@ -74,6 +79,7 @@ export function openInMemory<const O extends InMemoryOptions = Record<never, nev
 /** The same with key and value types that you name, for `'json'` and `'msgpack'`. */
 export function openInMemory<K, V>(options?: InMemoryOptions): Promise<Store<K, V>>
 export async function openInMemory<K, V>(options: InMemoryOptions = {}): Promise<Store<K, V>> {
+  checkOptionNames('a store in memory', options, IN_MEMORY_NAMES)
   const settings = resolveSettings({ ...options, persistence: 'none' })
   return openStore(IN_MEMORY_PATH, options, settings, new MemoryFileSystem({ strict: false }))
 }

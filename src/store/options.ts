@@ -6,6 +6,7 @@ import type { FileSystem } from '../env/file-system.js'
 import type { BoundSettings } from './bound.js'
 import type { EvictionPolicyName } from './eviction-policy.js'
 import type { KeyEncodingName } from './key-encoding.js'
+import { checkOptionNames } from './option-names.js'
 import type { AnyValueEncoding, ValueEncodingName } from './value-encoding.js'
 
 /**
@@ -262,7 +263,7 @@ function checkSurroundings({ fileSystem, clock, executor, random, onExpire, onEv
 }
 
 /** The names of all options, so that a misspelt one is refused rather than ignored. */
-const KNOWN: ReadonlySet<string> = new Set<keyof StoreOptions>([
+export const STORE_OPTION_NAMES: ReadonlySet<string> = new Set<keyof StoreOptions>([
   'keyEncoding',
   'valueEncoding',
   'maxKeySize',
@@ -301,23 +302,9 @@ const KNOWN: ReadonlySet<string> = new Set<keyof StoreOptions>([
   'random',
 ])
 
-function checkNames(options: object): void {
-  for (const name of Object.keys(options)) {
-    if (!KNOWN.has(name)) {
-      throw new VarveError(
-        'INVALID_ARGUMENT',
-        `There is no option ${JSON.stringify(name)}. Check its spelling.`,
-      )
-    }
-  }
-}
-
 /** Checks what the user gave and fills in the defaults; throws `INVALID_ARGUMENT`. */
 export function resolveSettings(options: StoreOptions): Settings {
-  if (typeof options !== 'object' || options === null) {
-    throw new VarveError('INVALID_ARGUMENT', 'The options must be an object.')
-  }
-  checkNames(options)
+  checkOptionNames('a store', options, STORE_OPTION_NAMES)
   checkSurroundings(options)
   const shardCount = integer('shardCount', options.shardCount, 4, 1, 256)
   if ((shardCount & (shardCount - 1)) !== 0) {

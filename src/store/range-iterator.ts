@@ -15,10 +15,11 @@ import { VisibleCursor } from '../iterator/visible-cursor.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'
 import type { Codec } from './codec.js'
 import type { Engine } from './engine.js'
+import type { KeyInput } from './key-encoding.js'
 import type { Lease } from './leases.js'
 import type { ReadPoint } from './pinned-moments.js'
-import { type ByteRange, byteRangeOf, successorOf } from './range.js'
-import { checkCount, checkFilter, checkLimit, checkSignal, type RangeOptions } from './range-options.js'
+import { type ByteRange, successorOf } from './range.js'
+import { checkCount, type Scan } from './range-options.js'
 import { cursorOver, RangeScan } from './range-scan.js'
 
 /** What an iterator hands out. */
@@ -66,20 +67,20 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     engine: Engine,
     codec: Codec<K, V>,
     projection: Projection,
-    options: RangeOptions<K, V>,
+    { range, reverse, limit, filter, signal, fillCache }: Scan<K, V>,
     at: ReadPoint,
   ) {
     this.#engine = engine
     this.#codec = codec
     this.#projection = projection
-    this.#range = byteRangeOf(options, codec.keys)
-    this.#reverse = options.reverse ?? false
-    this.#filter = checkFilter(options.filter)
-    this.#signal = checkSignal(options.signal)
-    this.#left = checkLimit(options.limit)
+    this.#range = range
+    this.#reverse = reverse
+    this.#filter = filter
+    this.#signal = signal
+    this.#left = limit
     this.#mayHaveMore = this.#left > 0
     const { tableCache, clock } = engine.parts
-    this.#fetcher = new BlockFetcher(tableCache, { blocking: false, fillCache: options.fillCache ?? true })
+    this.#fetcher = new BlockFetcher(tableCache, { blocking: false, fillCache })
     const state = at.readState
     const entries = new VisibleCursor(cursorOver(state, this.#fetcher), at.sequence, clock.now())
     this.#scan = new RangeScan(entries, this.#range, this.#reverse)
@@ -130,10 +131,10 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   }
 
   /** Goes on at the first entry at or behind `key` (with `reverse`: at or before it), inside the iterator's range. */
-  seek(key: K): void {
+  seek(key: KeyInput<K>): void {
     this.#refuseOverlap()
     this.#check()
-    const { bytes, length } = this.#codec.key(key)
+    const { bytes, length } = this.#codec.key(key as unknown as K)
     const target = bytes.slice(0, length)
     const { lower, upper } = this.#range
     if (this.#reverse) {

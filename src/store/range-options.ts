@@ -1,6 +1,13 @@
-/** The options of an iterator, and the checks of what a user gives for them; they throw `INVALID_ARGUMENT`. */
+/** The options of an iterator, and the check of what a user gives for them. */
 import { shown, VarveError } from '../base/errors.js'
-import type { KeyRange } from './range.js'
+import type { KeyEncoding } from './key-encoding.js'
+import { BOUND_NAMES, type ByteRange, byteRangeOf, type KeyRange } from './range.js'
+
+/** A moment to read at: a view is one. */
+export interface Moment {
+  /** The sequence number of the last write that is seen. */
+  readonly sequence: number
+}
 
 /** A range and how to walk over it. */
 export interface RangeOptions<K, V> extends KeyRange<K> {
@@ -14,26 +21,73 @@ export interface RangeOptions<K, V> extends KeyRange<K> {
   readonly signal?: AbortSignal
   /** Whether blocks that are read go into the block cache. Default true; false for a large scan that is made once. */
   readonly fillCache?: boolean
+  /** The moment to read at. Default: now. */
+  readonly view?: Moment
 }
 
-export function checkLimit(limit: number | undefined): number {
-  if (limit === undefined) return Number.POSITIVE_INFINITY
-  if (!isCount(limit)) {
-    throw new VarveError(
-      'INVALID_ARGUMENT',
-      `limit must be a whole number, 0 or more, or Infinity, not ${shown(limit)}.`,
-    )
+/** The range options of a transaction: its moment is its own. */
+export type TransactionRange<K, V> = Omit<RangeOptions<K, V>, 'fillCache' | 'view'>
+
+/** A scan after defaults and checks; what is left is the moment. */
+export interface Scan<K, V> {
+  readonly range: ByteRange
+  readonly reverse: boolean
+  readonly limit: number
+  readonly filter: ((key: K, value: V) => boolean) | undefined
+  readonly signal: AbortSignal | undefined
+  readonly fillCache: boolean
+}
+
+const TRANSACTION_NAMES: ReadonlySet<string> = new Set([
+  ...BOUND_NAMES,
+  'reverse',
+  'limit',
+  'filter',
+  'signal',
+])
+
+const NAMES: ReadonlySet<string> = new Set([...TRANSACTION_NAMES, 'fillCache', 'view'])
+
+/** Checks the options of an iterator; throws `INVALID_ARGUMENT`, and `INVALID_KEY` for a bound that is no key. */
+export function scanOf<K, V>(options: RangeOptions<K, V>, keys: KeyEncoding<K>): Scan<K, V> {
+  return checked(options, keys, NAMES)
+}
+
+/** {@link scanOf} inside a transaction. */
+export function transactionScanOf<K, V>(options: TransactionRange<K, V>, keys: KeyEncoding<K>): Scan<K, V> {
+  return checked(options, keys, TRANSACTION_NAMES)
+}
+
+function checked<K, V>(
+  options: RangeOptions<K, V>,
+  keys: KeyEncoding<K>,
+  names: ReadonlySet<string>,
+): Scan<K, V> {
+  const range = byteRangeOf(options, keys, names)
+  const { filter, signal } = options
+  if (filter !== undefined && typeof filter !== 'function') throw wrong('filter', 'a function', filter)
+  if (signal !== undefined && typeof signal?.aborted !== 'boolean') {
+    throw wrong('signal', 'an AbortSignal', signal)
   }
+  return {
+    range,
+    reverse: flag('reverse', options.reverse, false),
+    limit: checkLimit(options.limit),
+    filter,
+    signal,
+    fillCache: flag('fillCache', options.fillCache, true),
+  }
+}
+
+function checkLimit(limit: number | undefined): number {
+  if (limit === undefined) return Number.POSITIVE_INFINITY
+  if (!isCount(limit)) throw wrong('limit', 'a whole number, 0 or more, or Infinity', limit)
   return limit
 }
 
+/** The number of entries that are wanted at once. */
 export function checkCount(n: number): number {
-  if (!isCount(n) || n === 0) {
-    throw new VarveError(
-      'INVALID_ARGUMENT',
-      `n must be a whole number, 1 or more, or Infinity, not ${shown(n)}.`,
-    )
-  }
+  if (!isCount(n) || n === 0) throw wrong('n', 'a whole number, 1 or more, or Infinity', n)
   return n
 }
 
@@ -41,16 +95,12 @@ function isCount(value: unknown): boolean {
   return value === Number.POSITIVE_INFINITY || (Number.isInteger(value) && (value as number) >= 0)
 }
 
-export function checkFilter<F>(filter: F | undefined): F | undefined {
-  if (filter !== undefined && typeof filter !== 'function') {
-    throw new VarveError('INVALID_ARGUMENT', `filter must be a function, not ${shown(filter)}.`)
-  }
-  return filter
+function flag(name: string, value: boolean | undefined, fallback: boolean): boolean {
+  if (value === undefined) return fallback
+  if (typeof value !== 'boolean') throw wrong(name, 'true or false', value)
+  return value
 }
 
-export function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
-  if (signal !== undefined && typeof signal?.aborted !== 'boolean') {
-    throw new VarveError('INVALID_ARGUMENT', `signal must be an AbortSignal, not ${shown(signal)}.`)
-  }
-  return signal
+function wrong(name: string, expected: string, value: unknown): VarveError {
+  return new VarveError('INVALID_ARGUMENT', `${name} must be ${expected}, not ${shown(value)}.`)
 }

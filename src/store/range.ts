@@ -2,17 +2,27 @@
 import { compareKeys } from '../base/bytes.js'
 import { VarveError } from '../base/errors.js'
 import { SearchKey } from '../memtable/search-key.js'
-import type { KeyEncoding } from './key-encoding.js'
+import type { KeyEncoding, KeyInput } from './key-encoding.js'
+import { checkOptionNames } from './option-names.js'
 
 /** Bounds of a range of keys. All that are given hold together. */
 export interface KeyRange<K> {
-  readonly gte?: K | undefined
-  readonly gt?: K | undefined
-  readonly lte?: K | undefined
-  readonly lt?: K | undefined
+  readonly gte?: KeyInput<K> | undefined
+  readonly gt?: KeyInput<K> | undefined
+  readonly lte?: KeyInput<K> | undefined
+  readonly lt?: KeyInput<K> | undefined
   /** Every key that begins with it; exact for every byte value. With `'ordered'` keys: an array of first elements. */
-  readonly prefix?: K | undefined
+  readonly prefix?: KeyInput<K> | undefined
 }
+
+/** The names of the bounds. */
+export const BOUND_NAMES: ReadonlySet<string> = new Set<keyof KeyRange<unknown>>([
+  'gte',
+  'gt',
+  'lte',
+  'lt',
+  'prefix',
+])
 
 /** A half-open range of byte strings; `undefined` is unbounded. */
 export interface ByteRange {
@@ -45,38 +55,29 @@ function smallest(a: Uint8Array | undefined, b: Uint8Array): Uint8Array {
   return a === undefined || compareKeys(a, b) > 0 ? b : a
 }
 
-const BOUNDS: ReadonlySet<string> = new Set(['gte', 'gt', 'lte', 'lt', 'prefix'])
-const OTHER_OPTIONS: ReadonlySet<string> = new Set([
-  'reverse',
-  'limit',
-  'filter',
-  'view',
-  'signal',
-  'fillCache',
-])
-
 /** Refuses what is no range: a misspelt bound would be no bound at all. */
-function checkRange(range: unknown): void {
+function checkRange(range: unknown, names: ReadonlySet<string>): void {
   const isPlain =
     typeof range === 'object' && range !== null && !Array.isArray(range) && !ArrayBuffer.isView(range)
   if (!isPlain || range instanceof Date || range instanceof Map || range instanceof Set) {
     throw new VarveError('INVALID_ARGUMENT', 'A range must be an object such as { gte, lt } or { prefix }.')
   }
-  for (const name of Object.keys(range)) {
-    if (BOUNDS.has(name) || OTHER_OPTIONS.has(name)) continue
-    throw new VarveError(
-      'INVALID_ARGUMENT',
-      `A range has no option ${JSON.stringify(name)}. Check its spelling.`,
-    )
-  }
+  checkOptionNames(names === BOUND_NAMES ? 'a range of keys' : 'an iterator', range, names)
 }
 
-/** Encodes the bounds of `range`; throws `INVALID_KEY` for a bound that is no key. */
-export function byteRangeOf<K>(range: KeyRange<K>, encoding: KeyEncoding<K>): ByteRange {
-  checkRange(range)
+/**
+ * Encodes the bounds of `range`; throws `INVALID_KEY` for a bound that is no key, `INVALID_ARGUMENT` for an option that
+ * is not in `names`.
+ */
+export function byteRangeOf<K>(
+  range: KeyRange<K>,
+  encoding: KeyEncoding<K>,
+  names: ReadonlySet<string> = BOUND_NAMES,
+): ByteRange {
+  checkRange(range, names)
   const target = new SearchKey()
-  const encoded = (key: K): Uint8Array => {
-    encoding.encode(key, target)
+  const encoded = (key: KeyInput<K>): Uint8Array => {
+    encoding.encode(key as unknown as K, target)
     return target.bytes.slice(0, target.length)
   }
   let lower: Uint8Array | undefined
@@ -86,7 +87,7 @@ export function byteRangeOf<K>(range: KeyRange<K>, encoding: KeyEncoding<K>): By
   if (range.lt !== undefined) upper = encoded(range.lt)
   if (range.lte !== undefined) upper = smallest(upper, successorOf(encoded(range.lte)))
   if (range.prefix !== undefined) {
-    encoding.encodePrefix(range.prefix, target)
+    encoding.encodePrefix(range.prefix as unknown as K, target)
     const prefix = target.bytes.slice(0, target.length)
     lower = largest(lower, prefix)
     const end = prefixEnd(prefix)

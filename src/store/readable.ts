@@ -7,14 +7,8 @@ import type { KeyInput } from './key-encoding.js'
 import type { ReadPoint } from './pinned-moments.js'
 import { byteRangeOf, type KeyRange } from './range.js'
 import { type Projection, RangeIterator } from './range-iterator.js'
-import type { RangeOptions } from './range-options.js'
+import { type Moment, type RangeOptions, scanOf } from './range-options.js'
 import { type Entry, Reader } from './reader.js'
-
-/** A moment to read at: a view is one. */
-export interface Moment {
-  /** The sequence number of the last write that is seen. */
-  readonly sequence: number
-}
 
 /**
  * The reading methods. What is in memory is answered at once; the asynchronous methods await the disk where it is needed,
@@ -92,17 +86,17 @@ export abstract class Readable<K, V> {
   }
 
   /** An iterator over the `[key, value]` pairs of a range, in key order, as everything is now. */
-  entries(range: RangeOptions<K, V> & { readonly view?: Moment } = {}): RangeIterator<[K, V], K, V> {
+  entries(range: RangeOptions<K, V> = {}): RangeIterator<[K, V], K, V> {
     return this.#iterate('entry', range)
   }
 
   /** {@link entries}, keys only. */
-  keys(range: RangeOptions<K, V> & { readonly view?: Moment } = {}): RangeIterator<K, K, V> {
+  keys(range: RangeOptions<K, V> = {}): RangeIterator<K, K, V> {
     return this.#iterate('key', range)
   }
 
   /** {@link entries}, values only. */
-  values(range: RangeOptions<K, V> & { readonly view?: Moment } = {}): RangeIterator<V, K, V> {
+  values(range: RangeOptions<K, V> = {}): RangeIterator<V, K, V> {
     return this.#iterate('value', range)
   }
 
@@ -123,14 +117,12 @@ export abstract class Readable<K, V> {
     return (await measureEntries(this.#engine, { lower: undefined, upper: undefined }, this.#at)).bytes
   }
 
-  #iterate<T>(
-    projection: Projection,
-    range: RangeOptions<K, V> & { readonly view?: Moment },
-  ): RangeIterator<T, K, V> {
+  #iterate<T>(projection: Projection, range: RangeOptions<K, V>): RangeIterator<T, K, V> {
     this.checkOpen()
-    const view = range?.view
+    const scan = scanOf(range, this.#codec.keys)
+    const { view } = range
     const at = view === undefined ? this.#at : this.#momentOf(view)
-    return new RangeIterator(this.#engine, this.#codec, projection, range, at)
+    return new RangeIterator(this.#engine, this.#codec, projection, scan, at)
   }
 
   /** What a view that was closed has seen may be gone; what another store's has seen was never here. */

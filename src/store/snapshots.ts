@@ -18,6 +18,7 @@ import { writeCheckpoint } from '../version/checkpoint.js'
 import type { ManifestState } from '../version/manifest-state.js'
 import type { Engine } from './engine.js'
 import { linkOrCopy } from './link-or-copy.js'
+import { checkOptionNames } from './option-names.js'
 import { checkStoreIn, restoreFrom, settleLog } from './restore.js'
 import {
   beginSnapshot,
@@ -39,6 +40,8 @@ export interface SnapshotOptions {
   readonly name?: string
 }
 
+const NAMES: ReadonlySet<string> = new Set<keyof SnapshotOptions>(['name'])
+
 export class Snapshots {
   readonly #engine: Engine
   readonly #fileSystem: FileSystem
@@ -55,7 +58,9 @@ export class Snapshots {
     this.#schedule()
   }
 
-  take({ name }: SnapshotOptions = {}): Promise<SnapshotInfo> {
+  take(options: SnapshotOptions = {}): Promise<SnapshotInfo> {
+    checkOptionNames('snapshot', options, NAMES)
+    const { name } = options
     const id = name === undefined ? undefined : checkSnapshotId('The name of a snapshot', name)
     return this.#alone(() => this.#take(id, false))
   }

@@ -14,16 +14,16 @@ import { Codec } from './codec.js'
 import type { Engine } from './engine.js'
 import { type KeyInput, keyEncodingOf } from './key-encoding.js'
 import type { Lease } from './leases.js'
+import { checkOptionNames } from './option-names.js'
 import type { Durability } from './options.js'
 import type { PinnedMoment } from './pinned-moments.js'
-import { type ByteRange, byteRangeOf, successorOf } from './range.js'
+import { type ByteRange, successorOf } from './range.js'
 import { type Projection, RangeIterator } from './range-iterator.js'
-import type { RangeOptions } from './range-options.js'
-import { checkFilter, checkLimit } from './range-options.js'
+import { type Scan, type TransactionRange, transactionScanOf } from './range-options.js'
 import { nameOf, ReadSet } from './read-set.js'
 import { checkKeys, Reader } from './reader.js'
 import { type ValueInput, valueEncodingOf } from './value-encoding.js'
-import type { WriteOptions } from './write-batch.js'
+import { WRITE_NAMES, type WriteOptions } from './write-options.js'
 
 /** A write of the transaction; `value` is undefined for a removal. */
 interface PendingWrite {
@@ -31,9 +31,6 @@ interface PendingWrite {
   readonly value: Uint8Array | undefined
   readonly expiresAt: number
 }
-
-/** The range options of a transaction: its moment is its own. */
-export type TransactionRange<K, V> = Omit<RangeOptions<K, V>, 'fillCache'>
 
 /** Entries of a range inside a transaction; for `for await`, or all at once. */
 export class TransactionEntries<T> implements AsyncIterable<T> {
@@ -113,6 +110,7 @@ export class Transaction<K, V> {
   /** Writes `value` under `key` when the transaction commits. */
   set(key: KeyInput<K>, value: ValueInput<V>, options?: WriteOptions): void {
     this.#checkActive()
+    if (options !== undefined) checkOptionNames('set in a transaction', options, WRITE_NAMES.part)
     const bytes = this.#codec.value(value as unknown as V).slice()
     this.#write(key, bytes, this.#expiryOf(options?.ttl))
   }
@@ -125,15 +123,15 @@ export class Transaction<K, V> {
 
   /** `[key, value]` pairs of a range, with this transaction's own writes. Nobody else's write slips into what was read. */
   entries(range: TransactionRange<K, V> = {}): TransactionEntries<[K, V]> {
-    return new TransactionEntries(() => this.#iterate('entry', range))
+    return this.#iterate('entry', range)
   }
 
   keys(range: TransactionRange<K, V> = {}): TransactionEntries<K> {
-    return new TransactionEntries(() => this.#iterate('key', range))
+    return this.#iterate('key', range)
   }
 
   values(range: TransactionRange<K, V> = {}): TransactionEntries<V> {
-    return new TransactionEntries(() => this.#iterate('value', range))
+    return this.#iterate('value', range)
   }
 
   /** Commits; rejects with `CONFLICT` when something that was read or is written has changed. @internal */
@@ -202,43 +200,41 @@ export class Transaction<K, V> {
     return this.#codec.values.decode(value, 0, value.length)
   }
 
-  async *#iterate<T>(
-    projection: Projection,
-    range: TransactionRange<K, V>,
-  ): AsyncGenerator<T, void, undefined> {
+  #iterate<T>(projection: Projection, range: TransactionRange<K, V>): TransactionEntries<T> {
     this.#checkActive()
-    const bounds = byteRangeOf(range, this.#codec.keys)
-    const reverse = range.reverse ?? false
-    let left = checkLimit(range.limit)
-    checkFilter(range.filter)
+    const scan = transactionScanOf(range, this.#codec.keys)
+    return new TransactionEntries(() => this.#generate(projection, scan))
+  }
+
+  async *#generate<T>(projection: Projection, scan: Scan<K, V>): AsyncGenerator<T, void, undefined> {
+    this.#checkActive()
+    const { range, reverse, filter } = scan
+    let left = scan.limit
     let last: Uint8Array | undefined
     let finished = false
     try {
-      for await (const [keyBytes, valueBytes] of this.#merged(bounds, reverse, range.signal)) {
+      for await (const [keyBytes, valueBytes] of this.#merged(scan)) {
         if (left <= 0) return
         last = keyBytes
         const key = this.#codec.keys.decode(keyBytes, 0, keyBytes.length)
         const value = this.#codec.values.decode(valueBytes, 0, valueBytes.length)
-        if (range.filter !== undefined && !range.filter(key, value)) continue
+        if (filter !== undefined && !filter(key, value)) continue
         left--
         yield (projection === 'entry' ? [key, value] : projection === 'key' ? key : value) as T
         if (left <= 0) return
       }
       finished = true
     } finally {
-      this.#readSet.addRange(finished ? bounds : readPart(bounds, last, reverse))
+      this.#readSet.addRange(finished ? range : readPart(range, last, reverse))
     }
   }
 
   /** The moment's entries and the own writes, merged in order; own writes win, own removals hide. */
-  async *#merged(
-    bounds: ByteRange,
-    reverse: boolean,
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<[Uint8Array, Uint8Array], void, undefined> {
+  async *#merged(scan: Scan<K, V>): AsyncGenerator<[Uint8Array, Uint8Array], void, undefined> {
+    const { range, reverse } = scan
     const direction = reverse ? -1 : 1
     const own = [...this.#writes.values()]
-      .filter(({ key }) => isInside(key, bounds))
+      .filter(({ key }) => isInside(key, range))
       .sort((a, b) => compareKeys(a.key, b.key) * direction)
     const now = this.#engine.parts.clock.now()
     let at = 0
@@ -246,7 +242,7 @@ export class Transaction<K, V> {
       this.#engine,
       this.#rawCodec,
       'entry',
-      { gte: bounds.lower, lt: bounds.upper, reverse, ...(signal === undefined ? {} : { signal }) },
+      { ...scan, limit: Number.POSITIVE_INFINITY, filter: undefined },
       this.#moment,
     )
     for await (const [key, value] of stored) {

@@ -3,7 +3,8 @@ import { VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
 import type { Engine } from './engine.js'
 import type { Lease } from './leases.js'
-import { type Moment, Readable } from './readable.js'
+import type { Moment } from './range-options.js'
+import { Readable } from './readable.js'
 
 /**
  * A pinned moment. Reads see exactly what was committed before the view was made; entries whose time to live has run

@@ -1,5 +1,6 @@
 /** The options of `store.watch` and their check. */
 import { shown, VarveError } from '../base/errors.js'
+import { checkOptionNames } from './option-names.js'
 
 /** Options of {@link Store.watch}. */
 export interface WatchOptions {
@@ -23,14 +24,20 @@ interface CheckedOptions {
   readonly previous: boolean
 }
 
+const NAMES: ReadonlySet<string> = new Set<keyof WatchOptions>([
+  'signal',
+  'from',
+  'buffer',
+  'bufferBytes',
+  'previous',
+])
+
 const DEFAULT_CHANGES = 1024
 const DEFAULT_BYTES = 4 * 1024 * 1024
 
 /** The options with their defaults; throws `INVALID_ARGUMENT`. */
 export function checkWatchOptions(options: WatchOptions): CheckedOptions {
-  if (typeof options !== 'object' || options === null) {
-    throw new VarveError('INVALID_ARGUMENT', 'The options of watch must be an object.')
-  }
+  checkOptionNames('watch', options, NAMES)
   const { signal, from, previous = false } = options
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new VarveError('INVALID_ARGUMENT', 'signal must be an AbortSignal.')

@@ -8,25 +8,21 @@ import { ConditionalWriter, type Decide } from './conditional-writer.js'
 import { incremented, updated, whenAbsent, whenEqual, withExpiry } from './conditions.js'
 import type { Engine } from './engine.js'
 import type { KeyInput } from './key-encoding.js'
-import { checkDurability, checkDuration, type Durability } from './options.js'
+import { checkDuration, type Durability } from './options.js'
 import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
 import { Readable } from './readable.js'
 import { Reader } from './reader.js'
 import { Transaction } from './transaction.js'
 import type { ValueInput } from './value-encoding.js'
-import { WriteBatch, type WriteOptions } from './write-batch.js'
-
-/** Options of a write whose durability can be chosen. */
-export interface DurabilityOptions {
-  /** When the promise resolves. Default: the store's `durability`. */
-  readonly durability?: Durability
-}
-
-/** Options of {@link Store.transaction}. */
-export interface TransactionOptions extends DurabilityOptions {
-  /** How often a transaction that conflicts is run again. Default 10. */
-  readonly retries?: number
-}
+import { WriteBatch } from './write-batch.js'
+import {
+  checkRetries,
+  type DurabilityOptions,
+  durabilityOf,
+  type TransactionOptions,
+  WRITE_NAMES,
+  type WriteOptions,
+} from './write-options.js'
 
 /** What {@link Store.applyBatch} did. */
 export interface BatchResult {
@@ -63,7 +59,7 @@ export abstract class Writable<K, V> extends Readable<K, V> {
   set(key: KeyInput<K>, value: ValueInput<V>, options?: WriteOptions & DurabilityOptions): Promise<void> {
     try {
       this.checkOpen()
-      const durability = this.#durabilityOf(options)
+      const durability = durabilityOf('set', options, WRITE_NAMES.value, this.#durability)
       const expiresAt = this.#expiryOf(options?.ttl)
       // The value first: encoding it may run the user's code, which may use the store and with it the key's bytes.
       const encodedValue = this.#codec.value(value as unknown as V)
@@ -82,7 +78,7 @@ export abstract class Writable<K, V> extends Readable<K, V> {
   /** Removes `key`; resolves to whether it was there. */
   async delete(key: KeyInput<K>, options?: DurabilityOptions): Promise<boolean> {
     this.checkOpen()
-    const durability = this.#durabilityOf(options)
+    const durability = durabilityOf('delete', options, WRITE_NAMES.durable, this.#durability)
     const encoded = this.#codec.keyCopy(key as unknown as K)
     const group = this.#engine.pipeline.join(durability)
     const index = group.operations.count
@@ -103,7 +99,8 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     value: ValueInput<V>,
     options?: WriteOptions & DurabilityOptions,
   ): Promise<boolean> {
-    return this.#decide(key, options, whenAbsent(value as unknown as V, this.#expiryOf(options?.ttl)))
+    const durability = durabilityOf('setNX', options, WRITE_NAMES.value, this.#durability)
+    return this.#decide(key, durability, whenAbsent(value as unknown as V, this.#expiryOf(options?.ttl)))
   }
 
   /**
@@ -117,9 +114,10 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     options?: WriteOptions & DurabilityOptions,
   ): Promise<V | undefined> {
     if (typeof next !== 'function') throw new VarveError('INVALID_ARGUMENT', 'update takes a function.')
+    const durability = durabilityOf('update', options, WRITE_NAMES.value, this.#durability)
     const expiresAt = options?.ttl === undefined ? undefined : this.#expiryOf(options.ttl)
     const make = next as unknown as (old: V | undefined) => V | undefined
-    return this.#decide(key, options, updated(make, expiresAt, this.#expiryOf(undefined)))
+    return this.#decide(key, durability, updated(make, expiresAt, this.#expiryOf(undefined)))
   }
 
   /**
@@ -130,6 +128,7 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     if (typeof by !== 'number' || !Number.isFinite(by)) {
       throw new VarveError('INVALID_ARGUMENT', 'increment takes a finite number.')
     }
+    const durability = durabilityOf('increment', options, WRITE_NAMES.durable, this.#durability)
     const { numbers } = this.#codec.values
     if (numbers === 'none') {
       throw new VarveError(
@@ -137,7 +136,7 @@ export abstract class Writable<K, V> extends Readable<K, V> {
         "increment needs a valueEncoding that holds numbers, not 'buffer'.",
       )
     }
-    return this.#decide(key, options, incremented(by, numbers === 'text', this.#expiryOf(undefined)))
+    return this.#decide(key, durability, incremented(by, numbers === 'text', this.#expiryOf(undefined)))
   }
 
   /**
@@ -150,12 +149,13 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     next: ValueInput<V> | undefined,
     options?: WriteOptions & DurabilityOptions,
   ): Promise<boolean> {
+    const durability = durabilityOf('compareAndSet', options, WRITE_NAMES.value, this.#durability)
     const condition = whenEqual(
       expected as V | undefined,
       next as V | undefined,
       this.#expiryOf(options?.ttl),
     )
-    return this.#decide(key, options, condition)
+    return this.#decide(key, durability, condition)
   }
 
   // Time to live
@@ -169,16 +169,15 @@ export abstract class Writable<K, V> extends Readable<K, V> {
   async expire(key: KeyInput<K>, ttlMs: number, options?: DurabilityOptions): Promise<boolean> {
     if (ttlMs === undefined)
       throw new VarveError('INVALID_ARGUMENT', 'expire takes a number of milliseconds.')
-    return this.#decide(key, options, withExpiry(this.#expiryOf(ttlMs)))
+    const durability = durabilityOf('expire', options, WRITE_NAMES.durable, this.#durability)
+    return this.#decide(key, durability, withExpiry(this.#expiryOf(ttlMs)))
   }
 
   /** Takes the expiry of an entry away; resolves to whether it had one. */
   async persist(key: KeyInput<K>, options?: DurabilityOptions): Promise<boolean> {
-    return this.#decide(
-      key,
-      options,
-      withExpiry(NEVER, ({ expiresAt }) => expiresAt !== NEVER),
-    )
+    const durability = durabilityOf('persist', options, WRITE_NAMES.durable, this.#durability)
+    const expires = withExpiry<V>(NEVER, ({ expiresAt }) => expiresAt !== NEVER)
+    return this.#decide(key, durability, expires)
   }
 
   // Many keys
@@ -189,7 +188,7 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     options?: DurabilityOptions,
   ): Promise<BatchResult> {
     this.checkOpen()
-    const durability = this.#durabilityOf(options)
+    const durability = durabilityOf('applyBatch', options, WRITE_NAMES.durable, this.#durability)
     if (!(batch instanceof WriteBatch)) {
       throw new VarveError('INVALID_ARGUMENT', 'applyBatch takes a WriteBatch.')
     }
@@ -210,9 +209,9 @@ export abstract class Writable<K, V> extends Readable<K, V> {
    */
   async clear(range?: KeyRange<K>, options?: DurabilityOptions): Promise<void> {
     this.checkOpen()
+    const durability = durabilityOf('clear', options, WRITE_NAMES.durable, this.#durability)
+    const bounds = byteRangeOf(range === undefined ? {} : range, this.#codec.keys)
     if (range !== undefined) checkBounded(range)
-    const durability = this.#durabilityOf(options)
-    const bounds = byteRangeOf(range ?? {}, this.#codec.keys)
     if (isEmptyRange(bounds)) return
     const { lower, upper } = bounds
     if ((lower === undefined || lower.length === 0) && upper === undefined) return this.#engine.clear()
@@ -233,8 +232,8 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     options: TransactionOptions = {},
   ): Promise<R> {
     if (typeof work !== 'function') throw new VarveError('INVALID_ARGUMENT', 'transaction takes a function.')
-    const retries = checkRetries(options?.retries)
-    const durability = this.#durabilityOf(options)
+    const durability = durabilityOf('transaction', options, WRITE_NAMES.transaction, this.#durability)
+    const retries = checkRetries(options.retries)
     for (let attempt = 0; ; attempt++) {
       this.checkOpen()
       const transaction = new Transaction<K, V>(this.#engine, this.#codec, (ttl) => this.#expiryOf(ttl))
@@ -274,21 +273,9 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     this.#engine.metrics.deletes += batch.size - sets
   }
 
-  async #decide<R>(
-    key: KeyInput<K>,
-    options: DurabilityOptions | undefined,
-    decide: Decide<V, R>,
-  ): Promise<R> {
+  async #decide<R>(key: KeyInput<K>, durability: Durability, decide: Decide<V, R>): Promise<R> {
     this.checkOpen()
-    return this.#conditional.write(key as unknown as K, this.#durabilityOf(options), decide)
-  }
-
-  #durabilityOf(options: DurabilityOptions | undefined): Durability {
-    if (options === undefined) return this.#durability
-    if (typeof options !== 'object' || options === null) {
-      throw new VarveError('INVALID_ARGUMENT', 'The options of a write must be an object.')
-    }
-    return checkDurability(options.durability, this.#durability)
+    return this.#conditional.write(key as unknown as K, durability, decide)
   }
 
   #expiryOf(ttl: number | undefined): number {
@@ -305,10 +292,4 @@ function checkBounded(range: object): void {
     'INVALID_ARGUMENT',
     'Every bound of the range to clear is undefined. To remove everything, call clear() without a range.',
   )
-}
-
-function checkRetries(retries: number | undefined): number {
-  if (retries === undefined) return 10
-  if (retries === Number.POSITIVE_INFINITY || (Number.isInteger(retries) && retries >= 0)) return retries
-  throw new VarveError('INVALID_ARGUMENT', 'retries must be a whole number, 0 or more, or Infinity.')
 }

@@ -1,11 +1,7 @@
 /** A list of writes that are applied together or not at all. */
+import { checkOptionNames } from './option-names.js'
 import { checkDuration } from './options.js'
-
-/** Options of one write. */
-export interface WriteOptions {
-  /** Milliseconds until the entry expires; 0: never. Default: the store's `defaultTtl`. */
-  readonly ttl?: number
-}
+import { WRITE_NAMES, type WriteOptions } from './write-options.js'
 
 /** One write of a {@link WriteBatch}. */
 export type BatchOperation<K, V> =
@@ -16,17 +12,24 @@ export type BatchOperation<K, V> =
  * A reusable list of writes, bound to no store. Later writes of the same key win. Keys and values are read when
  * the batch is applied.
  *
+ * `new WriteBatch<K, V>()` takes keys and values of these types only, and goes to stores that take them. Without type
+ * arguments (`never` stands for "not told") it takes everything and goes to every store, which checks it when it is
+ * applied.
+ *
  * @example
  * ```ts
- * const batch = new WriteBatch<string, string>().set('a', '1').set('b', '2').delete('c')
+ * const batch = new WriteBatch().set('a', '1').set('b', '2', { ttl: 60_000 }).delete('c')
  * await store.applyBatch(batch)
  * ```
  */
-export class WriteBatch<K = string, V = Uint8Array | string> {
+export class WriteBatch<out K = never, out V = never> {
   readonly #operations: BatchOperation<K, V>[] = []
 
   /** Adds a write of `value` under `key`. */
+  set(this: WriteBatch<never, never>, key: unknown, value: unknown, options?: WriteOptions): this
+  set(key: K, value: V, options?: WriteOptions): this
   set(key: K, value: V, options?: WriteOptions): this {
+    if (options !== undefined) checkOptionNames('set in a batch', options, WRITE_NAMES.part)
     const ttl = options?.ttl
     checkDuration('ttl', ttl, 0)
     this.#operations.push({ type: 'set', key, value, ttl })
@@ -34,6 +37,8 @@ export class WriteBatch<K = string, V = Uint8Array | string> {
   }
 
   /** Adds the removal of `key`. */
+  delete(this: WriteBatch<never, never>, key: unknown): this
+  delete(key: K): this
   delete(key: K): this {
     this.#operations.push({ type: 'delete', key })
     return this

@@ -1,11 +1,15 @@
 /** What the encodings say about key and value types. The compiler is the judge (`npm run check`); nothing is opened. */
 import { expectTypeOf, test } from 'vitest'
 import {
+  type BatchOperation,
+  type Entry,
+  type KeyRange,
   type OrderedKey,
   open,
   type RangeIterator,
   type Store,
   type View,
+  type Watcher,
   WriteBatch,
 } from '../../src/index.js'
 
@@ -67,6 +71,93 @@ async function types() {
   await users.applyBatch(new WriteBatch<string, number>().set('a', 1))
 }
 
+/** Wherever a key goes in, a store of byte strings takes any; what comes out is a Buffer. */
+async function byteStrings() {
+  const store = await open('/a', { keyEncoding: 'buffer', valueEncoding: 'buffer' })
+  const key = new Uint8Array(1)
+  const bounds: KeyRange<Buffer> = { gte: key, gt: key, lte: key, lt: key, prefix: key }
+  for (const [k, v] of store.entries(bounds)) {
+    expectTypeOf(k).toEqualTypeOf<Buffer>()
+    expectTypeOf(v).toEqualTypeOf<Buffer>()
+  }
+  store.keys({ prefix: key, filter: (k, v) => k.equals(v) }).seek(key)
+  store.values({ gt: key, lte: key, view: store.view() })
+  await store.count({ prefix: key })
+  store.estimateSize({ gte: key })
+  await store.compact({ gte: key })
+  await store.clear({ prefix: key })
+  store.watch(key)
+  expectTypeOf(store.watch({ prefix: key })).toEqualTypeOf<Watcher<Buffer, Buffer>>()
+  const view = store.view()
+  expectTypeOf(view.get(key)).resolves.toEqualTypeOf<Buffer | undefined>()
+  view.entries({ gte: key })
+  await view.getMany([key])
+  expectTypeOf(store.getEntry(key)).resolves.toEqualTypeOf<Entry<Buffer, Buffer> | undefined>()
+  await store.set(key, 'text')
+  await store.setNX(key, key)
+  await store.update(key, (old) => old?.subarray(1) ?? 'text', { ttl: 5 })
+  await store.compareAndSet(key, 'text', key)
+  await store.transaction(async (tx) => {
+    tx.set(key, 'text')
+    tx.delete(key)
+    expectTypeOf(tx.keys({ prefix: key }).all()).resolves.toEqualTypeOf<Buffer[]>()
+    // @ts-expect-error the moment of a transaction is its own
+    tx.entries({ view })
+  })
+  // @ts-expect-error a string is no key here
+  store.entries({ gte: 'a' })
+  // @ts-expect-error nor a prefix
+  await store.clear({ prefix: 'a' })
+  // @ts-expect-error nor to be watched
+  store.watch('a')
+  // @ts-expect-error a bound is no option of entries
+  store.entries({ prefx: key })
+  // @ts-expect-error increment keeps the expiry
+  await store.increment(key, 1, { ttl: 5 })
+}
+
+/** A batch without type arguments goes everywhere; one with them is held to them. */
+async function batches() {
+  interface User {
+    readonly name: string
+  }
+  const users = await open<string, User>('/a', { valueEncoding: 'json' })
+  const bytes = await open('/a', { keyEncoding: 'buffer' })
+  const ordered = await open('/a', { keyEncoding: 'ordered', valueEncoding: 'msgpack' })
+  const plain = await open('/a')
+
+  const any = new WriteBatch()
+    .set('a', { name: 'Ada' })
+    .set(new Uint8Array(1), 'b', { ttl: 5 })
+    .delete(['c', 1])
+  await users.applyBatch(any)
+  await bytes.applyBatch(any)
+  await ordered.applyBatch(any)
+  expectTypeOf(any.set('a', 1).clear().delete('a')).toEqualTypeOf<WriteBatch>()
+
+  const typed = new WriteBatch<string, User>()
+  await users.applyBatch(typed.set('a', { name: 'Ada' }).delete('b'))
+  // @ts-expect-error a user has a name
+  typed.set('a', {})
+  // @ts-expect-error a key is a string
+  typed.set(1, { name: 'Ada' })
+  // @ts-expect-error also one that is deleted
+  typed.delete(1)
+  // @ts-expect-error a user is no byte string
+  await plain.applyBatch(typed)
+  // @ts-expect-error a string is no byte string for a key
+  await bytes.applyBatch(new WriteBatch<string, string>())
+  // What a store takes may be narrower in a batch.
+  await plain.applyBatch(new WriteBatch<string, string>().set('a', 'text'))
+  await bytes.applyBatch(new WriteBatch<Buffer, Uint8Array>())
+  const contextual: WriteBatch<string, User> = new WriteBatch()
+  // @ts-expect-error the variable's type is the batch's
+  contextual.set('a', 1)
+  for (const operation of typed) expectTypeOf(operation).toEqualTypeOf<BatchOperation<string, User>>()
+}
+
 test('the types hold', () => {
-  expectTypeOf(types).toEqualTypeOf<() => Promise<void>>()
+  for (const compiled of [types, byteStrings, batches]) {
+    expectTypeOf(compiled).toEqualTypeOf<() => Promise<void>>()
+  }
 })
