@@ -33,6 +33,7 @@ export async function openWithEngine<K = string>(options: OpenOptions = {}): Pro
       fileSystem,
       clock,
       executor: new InlineExecutor(),
+      random: Math.random,
       newDatabaseId: () => new Uint8Array(16).fill(7),
     },
   )
