@@ -28,6 +28,8 @@ import {
  * - `'garbage'`: a sector may become zeros or garbage, and a file may be longer than its data.
  * - `'metadata-first'`: every name and no data; a file may have its size without its bytes.
  * - `'data-first'`: all data, no name.
+ * - `'names'`: all data, and each change of a name or not.
+ * - `'unlinks-first'`: all data, and of the names those that went, but none that came.
  */
 export type CrashProfile =
   | 'nothing'
@@ -38,6 +40,8 @@ export type CrashProfile =
   | 'garbage'
   | 'metadata-first'
   | 'data-first'
+  | 'names'
+  | 'unlinks-first'
 
 /** Every {@link CrashProfile}. */
 export const CRASH_PROFILES: readonly CrashProfile[] = [
@@ -49,6 +53,8 @@ export const CRASH_PROFILES: readonly CrashProfile[] = [
   'garbage',
   'metadata-first',
   'data-first',
+  'names',
+  'unlinks-first',
 ]
 
 /** A source of chance: numbers from 0 to below 1. */
@@ -95,6 +101,13 @@ function chooseFate(
       return { keepsEntry: () => true, bytesOf: (file) => file.current.clone() }
     case 'data-first':
       return { keepsEntry: () => false, bytesOf: (file) => replay(file, applyChange) }
+    case 'names':
+      return { keepsEntry: () => random() < 0.5, bytesOf: (file) => replay(file, applyChange) }
+    case 'unlinks-first':
+      return {
+        keepsEntry: (change) => change.kind === 'remove',
+        bytesOf: (file) => replay(file, applyChange),
+      }
     case 'metadata-first':
       return { keepsEntry: () => true, bytesOf: (file) => sizesOnly(file, random) }
     case 'prefix':

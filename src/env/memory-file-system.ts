@@ -19,6 +19,7 @@ import {
   type OpenMode,
 } from './file-system.js'
 import { type CrashProfile, crashedRoot, type Random } from './memory-crash.js'
+import { forkTree } from './memory-fork.js'
 import {
   applyEntryChange,
   changesSyncedWith,
@@ -170,6 +171,19 @@ export class MemoryFileSystem implements FileSystem {
     const applied = this.#ledger.strict ? profile : 'all'
     survived.#root = crashedRoot(this.#root, this.#pending, applied, random)
     return survived
+  }
+
+  /**
+   * A file system in the same state, with nothing open or locked: what is there after `kill -9`. What was pending is
+   * pending in both, and from now on each goes its own way.
+   */
+  fork(): MemoryFileSystem {
+    const copy = new MemoryFileSystem({ strict: this.#ledger.strict })
+    copy.#ledger.nextOrder = this.#ledger.nextOrder
+    const { root, pending } = forkTree({ root: this.#root, pending: this.#pending })
+    copy.#root = root
+    copy.#pending = pending
+    return copy
   }
 
   async open(path: string, mode: OpenMode): Promise<File> {

@@ -396,6 +396,25 @@ describe('a crash', () => {
     expect(fileSystem.openCount).toBe(0)
   })
 
+  it("with 'names' keeps all data, and with 'unlinks-first' only the names that went", async () => {
+    const fileSystem = await withFile(Buffer.from('old'))
+    append(fileSystem, '/a', Buffer.from('new'), 0)
+    fileSystem.openSync('/b', 'create').closeSync()
+    await fileSystem.rename('/b', '/c')
+    expect(await treeOf(fileSystem.crash('unlinks-first', seeded(1)))).toEqual(
+      new Map([['/a', Buffer.from('new')]]),
+    )
+    const seen = new Set<string>()
+    for (let n = 0; n < 50; n++) {
+      const tree = await treeOf(fileSystem.crash('names', seeded(n)))
+      expect(tree.get('/a')).toEqual(Buffer.from('new'))
+      seen.add([...tree.keys()].sort().join())
+    }
+    expect([...seen].sort()).toEqual(['/a', '/a,/b', '/a,/c'])
+    await fileSystem.unlink('/a')
+    expect((await treeOf(fileSystem.crash('unlinks-first', seeded(1)))).size).toBe(0)
+  })
+
   it('loses nothing of a file system that is not strict', async () => {
     const fileSystem = new MemoryFileSystem({ strict: false })
     await fileSystem.mkdir('/d')
@@ -405,5 +424,28 @@ describe('a crash', () => {
     for (const profile of CRASH_PROFILES) {
       expect(await treeOf(fileSystem.crash(profile, seeded(1)))).toEqual(await treeOf(fileSystem))
     }
+  })
+})
+
+describe('a fork', () => {
+  it('crashes as the first would, and each goes its own way', async () => {
+    const steps = fc.array(step, { maxLength: 30 })
+    await fc.assert(
+      fc.asyncProperty(steps, steps, profile, seed, async (before, behind, profile, n) => {
+        const fileSystem = new MemoryFileSystem()
+        for (const one of before) await take(fileSystem, one)
+        const fork = fileSystem.fork()
+        const reference = fileSystem.fork()
+        const crashed = async (one: MemoryFileSystem) => treeOf(one.crash(profile, seeded(n)))
+        const atFork = await crashed(fileSystem)
+        expect(await crashed(fork)).toEqual(atFork)
+        for (const one of behind) await take(fork, one)
+        expect(await crashed(fileSystem)).toEqual(atFork)
+        for (const one of behind) await take(fileSystem, one)
+        expect(await crashed(fileSystem)).toEqual(await crashed(fork))
+        expect(await treeOf(fileSystem)).toEqual(await treeOf(fork))
+        expect(await crashed(reference)).toEqual(atFork)
+      }),
+    )
   })
 })
