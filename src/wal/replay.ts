@@ -127,9 +127,8 @@ export async function replay(settings: ReplaySettings, onGroup: OnGroup): Promis
     segments.push({
       number: link.number,
       lastSequence: reader.lastSequence,
-      length: reader.length,
       sizeBytes: bytes.length,
-      chain: reader.chain,
+      ...reader.vouched,
     })
     lastSequence = Math.max(lastSequence, reader.lastSequence)
   }
@@ -214,9 +213,10 @@ async function checkUnused(settings: ReplaySettings, path: string, number: numbe
 /** A reader over as much of a segment as counts. */
 function openSegment(link: Link, bytes: Uint8Array, next: Link | undefined): SegmentReader {
   const end = next?.header.previous
-  if (end !== undefined && (bytes.length !== end.sizeBytes || bytes.length < end.length)) {
+  // What does not count need not be there: it may never have got to the device.
+  if (end !== undefined && (bytes.length > end.sizeBytes || bytes.length < end.length)) {
     throw corruption(
-      `A segment has ${bytes.length} bytes, and its successor says ${end.sizeBytes}`,
+      `A segment has ${bytes.length} bytes, and its successor says ${end.length} to ${end.sizeBytes}`,
       link.path,
       Math.min(bytes.length, end.sizeBytes),
     )

@@ -25,6 +25,8 @@ export class SegmentReader {
   readonly #path: string
   #chain = 0
   #length = 0
+  #vouchedChain = 0
+  #vouchedLength = 0
   #lastSequence: number
 
   /** The group that was read: its operations stand in `bytes[operationsStart, operationsEnd)`. */
@@ -61,6 +63,14 @@ export class SegmentReader {
     return this.#chain
   }
 
+  /**
+   * Where the last good record ends that a successor may vouch for, and its checksum. A close record is none: the store
+   * is closed all the same when it does not get to the device.
+   */
+  get vouched(): { readonly length: number; readonly chain: number } {
+    return { length: this.#vouchedLength, chain: this.#vouchedChain }
+  }
+
   /** The last sequence number so far. */
   get lastSequence(): number {
     return this.#lastSequence
@@ -79,6 +89,10 @@ export class SegmentReader {
       this.#chain = records.checksum
       this.#length = records.nextOffset
       this.lastType = type
+      if (type !== RecordType.close) {
+        this.#vouchedChain = this.#chain
+        this.#vouchedLength = this.#length
+      }
       if (type === RecordType.group) {
         this.#takeGroup()
         return true

@@ -194,3 +194,21 @@ test("an empty batch with 'os' answers for what was written before it", async ()
   await survivor.close()
   await store.close()
 })
+
+test('a log whose close record never got to the device opens after a power loss behind the next open', async () => {
+  const fileSystem = new MemoryFileSystem()
+  const faults = new FaultFileSystem(fileSystem)
+  const first = await openOn(fileSystem, { fileSystem: faults })
+  await first.set('a', '1', { durability: 'disk' })
+  faults.fail({ kind: 'sync', path: /\.wal$/, dropUnsynced: true })
+  await first.close()
+  const second = await openOn(fileSystem)
+  await second.set('b', '2', { durability: 'disk' })
+  const survivor = await openOn(fileSystem.crash('nothing', Math.random))
+  expect(await survivor.entries().all()).toEqual([
+    ['a', '1'],
+    ['b', '2'],
+  ])
+  await survivor.close()
+  await second.close()
+})
