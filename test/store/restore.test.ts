@@ -443,7 +443,7 @@ describe('what can go wrong', () => {
       }
       expect(seen.size).toBe(2)
     },
-    60_000,
+    180_000,
   )
 
   test.each([undefined, 'EXDEV'])('no space leaves everything as it was (links: %s)', async (errno) => {

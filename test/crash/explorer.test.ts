@@ -1,0 +1,50 @@
+/**
+ * A share of the exploration that `npm run test:crashes` does in whole: every word of up to two letters once, each from a start
+ * and in a mode that the seed decides, and as many longer words, failed syncs and crashed recoveries as a minute allows.
+ */
+import { expect, test } from 'vitest'
+import { randomFrom } from '../model/random.js'
+import { Explorer } from './explorer.js'
+import { eachWordOnce, shuffled } from './sequences.js'
+
+const { VARVE_SEED = String(Math.floor(Math.random() * 2 ** 31)) } = process.env
+
+/** Processor time, in ms. */
+const BUDGET_MS = 50_000
+
+function spentMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}
+
+test(`crashes anywhere leave what was promised (VARVE_SEED=${VARVE_SEED})`, {
+  timeout: 900_000,
+}, async () => {
+  const seed = Number(VARVE_SEED)
+  const random = randomFrom(seed)
+  const began = spentMs()
+  const explorer = new Explorer({
+    seed,
+    density: 0.5,
+    recoveryShare: 0.001,
+    againShare: 0.2,
+    onFailure: (replay, error) => {
+      throw new Error(replay, { cause: error })
+    },
+  })
+  for (const length of [0, 1, 2]) {
+    for (const sequence of eachWordOnce(length, seed)) await explorer.explore(sequence)
+  }
+  expect(explorer.counts.sequences).toBeGreaterThan(360)
+  expect(explorer.counts.states).toBeGreaterThan(20_000)
+  const syncs = shuffled(eachWordOnce(1, seed), 0, random)
+  const longer = shuffled(eachWordOnce(3, seed), 0, random)
+  while (spentMs() - began < BUDGET_MS) {
+    const [sync, word] = [syncs.pop(), longer.pop()]
+    if (sync !== undefined) await explorer.exploreFailedSyncs(sync)
+    if (word !== undefined) await explorer.explore(word)
+  }
+  console.log(
+    `crashes: ${JSON.stringify({ ...explorer.counts, cpuSeconds: Math.round((spentMs() - began) / 1000) })}`,
+  )
+})

@@ -1,0 +1,225 @@
+/**
+ * Carries out one sequence on a file system in memory, once, and takes a fork of it right before every call that changes
+ * something, and at the end. Between two such calls all crashes are alike, and what is promised only grows; so a fork with
+ * the promises of its moment stands for every crash behind the call before.
+ */
+import { open, type Store } from '../../src/index.js'
+import { InlineExecutor, ManualClock, MemoryFileSystem } from '../../src/testing.js'
+import { randomFrom } from '../model/random.js'
+import { LETTERS, type Stage } from './alphabet.js'
+import { History, type Promised, type State } from './history.js'
+import { BEGINNING, DIRECTORY, MODES, type Mode, OPTIONS, type Start } from './settings.js'
+import { changes, type Step, StepFileSystem, type Verdict } from './step-file-system.js'
+import { drive, settle } from './turns.js'
+
+/** One sequence. */
+export interface Sequence {
+  readonly start: Start
+  /** One of {@link MODES}. */
+  readonly mode: string
+  readonly letters: readonly string[]
+}
+
+/** A moment at which a crash may come. */
+export interface Point {
+  /** How many changing calls came before, from the opening of the store on. */
+  readonly index: number
+  /** The call that is about to be made; none at the end. */
+  readonly step: Step | undefined
+  readonly disk: MemoryFileSystem
+  readonly promised: Promised
+  /** What the wall clock shows. */
+  readonly now: number
+}
+
+export interface Outcome {
+  readonly points: readonly Point[]
+  readonly states: readonly State[]
+}
+
+export interface RunOptions {
+  /** From which letter on points are taken: -1, the opening, if not told. Those before belong to shorter sequences. */
+  readonly from?: number
+  /** Decides about each call; `index` counts those that change something. */
+  readonly verdict?: (step: Step, index: number) => Verdict
+  /** Whether calls may fail: the sequence then ends where one does. */
+  readonly mayFail?: boolean
+}
+
+/** Where sequences begin. */
+interface Beginning {
+  readonly disk: MemoryFileSystem
+  readonly state: State
+  readonly snapshots: ReadonlyMap<string, State>
+}
+
+const beginnings = new Map<string, Promise<Beginning>>()
+
+export async function carryOut(sequence: Sequence, options: RunOptions = {}): Promise<Outcome> {
+  const mode = modeOf(sequence.mode)
+  const beginning = await beginningOf(sequence.start, mode)
+  const run = new Run(beginning, mode, options)
+  await run.carryOut(sequence.letters)
+  return { points: run.points, states: run.history.states }
+}
+
+function modeOf(name: string): Mode {
+  const mode = MODES.get(name)
+  if (mode === undefined) throw new Error(`there is no mode ${name}`)
+  return mode
+}
+
+function beginningOf(start: Start, mode: Mode): Promise<Beginning> {
+  const key = `${start} ${mode.persistence} ${mode.durability}`
+  let beginning = beginnings.get(key)
+  if (beginning === undefined) beginnings.set(key, (beginning = prepare(start, mode)))
+  return beginning
+}
+
+/** Tables on two levels, a snapshot of an older state, and a log. */
+async function prepare(start: Start, mode: Mode): Promise<Beginning> {
+  const nothing = { disk: new MemoryFileSystem(), state: new Map(), snapshots: new Map() }
+  if (start === 'new') return nothing
+  const run = new Run(nothing, mode, {})
+  await run.carryOut([
+    'set',
+    'batch',
+    'snapshot',
+    'set-large',
+    'compact',
+    'transaction',
+    'flush',
+    'batch',
+    'sync',
+  ])
+  const snapshots = new Map([['base', run.history.states[2]]])
+  await rename(run.disk, 's2', 'base')
+  if (start === 'old') await run.close()
+  return { disk: run.disk.crash('all', () => 0), state: run.history.newest, snapshots }
+}
+
+async function rename(disk: MemoryFileSystem, from: string, to: string): Promise<void> {
+  await disk.rename(`${DIRECTORY}/snapshots/${from}`, `${DIRECTORY}/snapshots/${to}`)
+}
+
+class Run {
+  readonly disk: MemoryFileSystem
+  readonly history: History
+  readonly points: Point[] = []
+  readonly #mode: Mode
+  readonly #options: RunOptions
+  readonly #clock = new ManualClock(BEGINNING)
+  #store: Store<string, string> | undefined
+  #steps = 0
+  /** The letter that is being carried out; -1: the opening. */
+  #place = -1
+  #failure: unknown
+
+  constructor(beginning: Beginning, mode: Mode, options: RunOptions) {
+    this.disk = beginning.disk.fork()
+    this.history = new History(beginning.state, beginning.snapshots)
+    this.#mode = mode
+    this.#options = options
+  }
+
+  async carryOut(letters: readonly string[]): Promise<void> {
+    try {
+      await this.#open()
+      for (const [place, letter] of letters.entries()) {
+        this.#place = place
+        await this.#carryOutLetter(letter)
+        this.#check()
+      }
+      await this.#settle()
+      this.#check()
+      // What is applied has been handed on by now.
+      if (this.#mode.persistence !== 'snapshot') this.history.keepsInKill(this.history.issued)
+    } catch (error) {
+      if (this.#options.mayFail !== true) throw error
+      await this.#settle()
+    }
+    this.#take(undefined)
+  }
+
+  async close(): Promise<void> {
+    const store = this.#opened()
+    await this.#drive(store.close())
+  }
+
+  async #open(): Promise<void> {
+    const store = await this.#drive(
+      open<string, string>(DIRECTORY, {
+        ...OPTIONS,
+        ...this.#mode,
+        fileSystem: new StepFileSystem(this.disk, (step) => this.#onStep(step)),
+        clock: this.#clock,
+        executor: new InlineExecutor(),
+        random: randomFrom(1),
+      }),
+    )
+    store.on('error', (error) => {
+      this.#failure ??= error
+    })
+    this.#store = store
+  }
+
+  async #carryOutLetter(name: string): Promise<void> {
+    const letter = LETTERS.get(name)
+    if (letter === undefined) throw new Error(`there is no letter ${name}`)
+    const stage: Stage = {
+      store: this.#opened(),
+      history: this.history,
+      clock: this.#clock,
+      mode: this.#mode,
+      place: this.#place,
+      drive: (call) => this.#drive(call),
+      settle: () => this.#settle(),
+      reopen: () => this.#reopen(),
+    }
+    await letter(stage)
+  }
+
+  async #reopen(): Promise<void> {
+    const { issued } = this.history
+    await this.close()
+    this.history.keeps(issued)
+    await this.#open()
+  }
+
+  #opened(): Store<string, string> {
+    if (this.#store === undefined) throw new Error('the store is not open')
+    return this.#store
+  }
+
+  #drive<T>(call: Promise<T>): Promise<T> {
+    return drive(call, this.#clock)
+  }
+
+  #settle(): Promise<void> {
+    return settle(() => this.#steps)
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined && this.#options.mayFail !== true) throw this.#failure
+  }
+
+  #onStep(step: Step): Verdict {
+    if (!changes(step)) return 'make'
+    const verdict = this.#options.verdict?.(step, this.#steps) ?? 'make'
+    this.#take(step)
+    this.#steps++
+    return verdict
+  }
+
+  #take(step: Step | undefined): void {
+    if (this.#place < (this.#options.from ?? -1)) return
+    this.points.push({
+      index: this.#steps,
+      // The store goes on using its buffer.
+      step: step?.bytes === undefined ? step : { ...step, bytes: step.bytes.slice() },
+      disk: this.disk.fork(),
+      promised: this.history.promised(),
+      now: this.#clock.now(),
+    })
+  }
+}
