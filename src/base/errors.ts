@@ -69,12 +69,22 @@ export class VarveError extends Error {
 
 /** A `CORRUPTION` error that names the file and the offset. */
 export function corruption(what: string, path: string, offset?: number, cause?: unknown): VarveError {
+  return new VarveError('CORRUPTION', `${what}${whereAndAdvice(path, offset)}`, {
+    path,
+    ...(offset === undefined ? {} : { offset }),
+    ...(cause === undefined ? {} : { cause }),
+  })
+}
+
+/** What is wrong, for a report that tells the place itself: the message of a {@link corruption} without the rest. */
+export function whatIsWrong({ message, path, offset }: VarveError): string {
+  const rest = path === undefined ? '' : whereAndAdvice(path, offset)
+  return message.endsWith(rest) ? message.slice(0, message.length - rest.length) : message
+}
+
+function whereAndAdvice(path: string, offset: number | undefined): string {
   const where = offset === undefined ? path : `${path} at offset ${offset}`
-  return new VarveError(
-    'CORRUPTION',
-    `${what} (${where}). Run verify() to see all damage; repair() or a snapshot brings the rest back.`,
-    { path, ...(offset === undefined ? {} : { offset }), ...(cause === undefined ? {} : { cause }) },
-  )
+  return ` (${where}). Run verify() to see all damage; repair() or a snapshot brings the rest back.`
 }
 
 /** The errno name (`'ENOSPC'`, …) of a file-system error, or `undefined`. */

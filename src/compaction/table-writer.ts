@@ -157,7 +157,8 @@ export class TableWriter {
   }
 }
 
-function metadataOf(number: number, summary: TableSummary): TableMetadata {
+/** The metadata of a table out of its own properties. */
+export function metadataOf(number: number, summary: TableSummary): TableMetadata {
   return {
     number,
     sizeBytes: summary.sizeBytes,

@@ -6,7 +6,7 @@
  */
 import { errnoError } from './errno.js'
 import { type Fault, FaultPlan, type FaultSpec, type Operation, type OperationKind } from './fault-plan.js'
-import type { File, FileStatus, FileSystem, Lock, OpenMode } from './file-system.js'
+import type { File, FileStatus, FileSystem, Lock, LockHolder, OpenMode } from './file-system.js'
 import { MemoryFile } from './memory-file-system.js'
 
 /** What {@link FaultFileSystem} can be told; everything can be changed later but `log`. */
@@ -156,6 +156,11 @@ export class FaultFileSystem implements FileSystem {
   async syncDir(path: string): Promise<void> {
     this.#before('syncDir', path)
     return this.#inner.syncDir(path)
+  }
+
+  async lockHolder(path: string): Promise<LockHolder | undefined> {
+    this.#before('stat', path)
+    return this.#inner.lockHolder(path)
   }
 
   async lock(path: string): Promise<Lock> {

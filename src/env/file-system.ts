@@ -88,6 +88,8 @@ export interface FileSystem {
   syncDir(path: string): Promise<void>
   /** Takes the exclusive lock at `path` or throws {@link LockHeldError}; a dead holder's lock is taken over. */
   lock(path: string): Promise<Lock>
+  /** Who holds the lock at `path`; `undefined` when nobody alive does. Writes nothing. */
+  lockHolder(path: string): Promise<LockHolder | undefined>
 }
 
 /** Writes all of `source`, in as many writes as it takes. */

@@ -19,7 +19,7 @@ import { randomUUID } from 'node:crypto'
 import { crc32 } from '../base/checksum.js'
 import { errnoOf } from '../base/errors.js'
 import { errnoError } from './errno.js'
-import { type Lock, LockHeldError } from './file-system.js'
+import { type Lock, LockHeldError, type LockHolder } from './file-system.js'
 
 /** What a lock file needs of the system. */
 export interface LockFilePrimitives {
@@ -72,6 +72,14 @@ export async function acquireLockFile(path: string, system: LockFilePrimitives):
   return attempt.run()
 }
 
+/** The living holder of the lock at `path`, if there is one. Changes nothing. */
+export async function findLockHolder(
+  path: string,
+  system: LockFilePrimitives,
+): Promise<LockHolder | undefined> {
+  return new LockAttempt(path, system, await ownRecord(system)).findHolder()
+}
+
 /** The 22nd field of `/proc/<pid>/stat`; the second may hold spaces and parentheses, so counting starts behind it. */
 export function startTimeIn(stat: string | undefined): string | undefined {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
@@ -117,6 +125,11 @@ class LockAttempt {
       await this.#tidy(this.#temporary)
     }
     throw errnoError('EBUSY', 'lock', this.#path)
+  }
+
+  async findHolder(): Promise<LockHolder | undefined> {
+    const holder = (await this.#read(this.#path))?.record
+    return holder === undefined || (await this.#isDead(holder)) ? undefined : holder
   }
 
   /** Gives our record the name `path`; false when the name is taken. */

@@ -304,6 +304,10 @@ export class MemoryFileSystem implements FileSystem {
     }
   }
 
+  async lockHolder(path: string): Promise<LockHolder | undefined> {
+    return this.#locks.get(namesIn(path).join('/'))
+  }
+
   #change(change: EntryChange): void {
     applyEntryChange(change, ({ current }) => current)
     if (this.#ledger.strict) this.#pending.push(change)

@@ -9,8 +9,8 @@ import * as fs from 'node:fs'
 import { hostname } from 'node:os'
 import { errnoOf } from '../base/errors.js'
 import { errnoError } from './errno.js'
-import type { File, FileStatus, FileSystem, Lock, OpenMode } from './file-system.js'
-import { acquireLockFile, type LockFilePrimitives, startTimeIn } from './lock-file.js'
+import type { File, FileStatus, FileSystem, Lock, LockHolder, OpenMode } from './file-system.js'
+import { acquireLockFile, findLockHolder, type LockFilePrimitives, startTimeIn } from './lock-file.js'
 import { SystemClock } from './system-clock.js'
 
 const flags: Readonly<Record<OpenMode, string>> = { read: 'r', create: 'wx+', modify: 'r+' }
@@ -180,6 +180,10 @@ export class NodeFileSystem implements FileSystem {
 
   lock(path: string): Promise<Lock> {
     return acquireLockFile(path, lockPrimitives)
+  }
+
+  lockHolder(path: string): Promise<LockHolder | undefined> {
+    return findLockHolder(path, lockPrimitives)
   }
 }
 

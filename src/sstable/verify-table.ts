@@ -1,8 +1,9 @@
 /**
  * Checks a whole table, past every cache: checksums, order, index, filter, and what the properties claim.
- * Yields one error for each thing that is wrong and goes on behind it.
+ * Yields one problem for each thing that is wrong and goes on behind it.
  */
-import { compareBytes, copyOf, EMPTY } from '../base/bytes.js'
+import { compareBytes, compareKeys, copyOf, EMPTY } from '../base/bytes.js'
+import type { ByteKeyRange } from '../base/damage-range.js'
 import { expiryOf, isTombstone, Kind } from '../base/entry.js'
 import { corruption, VarveError } from '../base/errors.js'
 import { hash32 } from '../base/hash.js'
@@ -46,8 +47,15 @@ interface Census {
   complete: boolean
 }
 
+/** One thing that is wrong with a table. */
+export interface TableProblem {
+  readonly error: VarveError
+  /** The keys that cannot be read for it. */
+  readonly keys?: ByteKeyRange
+}
+
 /** Yields what is wrong with the table; nothing when all is well. I/O errors are thrown. */
-export async function* verifyTable(reader: TableReader): AsyncGenerator<VarveError, void, undefined> {
+export async function* verifyTable(reader: TableReader): AsyncGenerator<TableProblem, void, undefined> {
   const path = reader.file.path
   const census: Census = {
     entryCount: 0,
@@ -62,42 +70,65 @@ export async function* verifyTable(reader: TableReader): AsyncGenerator<VarveErr
   let last = beginning()
   let fence = beginning()
   let dataEnd = 0
+  let partition = 0
   for await (const leaf of leavesOf(reader)) {
     if (leaf instanceof VarveError) {
       census.complete = false
-      yield leaf
+      const end = placeAt(reader.index, partition++)
+      yield { error: leaf, keys: keysBetween(reader, fence, end.key) }
+      fence = end
       continue
     }
+    partition++
     const index = new BlockCursor()
     index.reset(leaf)
     const handle = new BlockHandle()
     let position = 0
     for (index.seekToFirst(); index.valid; index.next()) {
-      if (comparePlace(index, fence) <= 0) yield corruption('The index is out of order', path)
+      if (comparePlace(index, fence) <= 0) yield { error: corruption('The index is out of order', path) }
       const block = await dataBlock(reader, leaf, position++, handle)
       if (block instanceof VarveError) {
         census.complete = false
-        yield block
+        yield { error: block, keys: keysBetween(reader, fence, placeOf(index).key) }
       } else {
         census.dataBlockCount++
         if (census.complete && handle.offset !== dataEnd)
-          yield corruption('The blocks leave a gap', path, dataEnd)
+          yield { error: corruption('The blocks leave a gap', path, dataEnd) }
         const found = checkBlock(reader, block, handle.offset, fence, last, census)
-        if (found.problem !== undefined) yield found.problem
+        if (found.problem !== undefined) yield { error: found.problem }
         last = found.last
         if (comparePlace(index, last) < 0)
-          yield corruption('An index key is before its block', path, handle.offset)
+          yield { error: corruption('An index key is before its block', path, handle.offset) }
       }
       dataEnd = handle.offset + handle.size
       fence = placeOf(index)
     }
   }
-  if (!census.complete) return
-  if (dataEnd !== reader.dataEnd) yield corruption('The index ends before the data', path, dataEnd)
   const expiries = await orProblem(() => reader.readExpiryIndex())
-  if (expiries instanceof VarveError) yield expiries
-  else yield* checkExpiryIndex(reader, expiries, census)
-  yield* checkProperties(reader, census, last)
+  if (expiries instanceof VarveError) yield { error: expiries }
+  if (!census.complete) return
+  if (dataEnd !== reader.dataEnd) yield { error: corruption('The index ends before the data', path, dataEnd) }
+  const problems = [
+    ...(expiries instanceof VarveError ? [] : checkExpiryIndex(reader, expiries, census)),
+    ...checkProperties(reader, census, last),
+  ]
+  for (const error of problems) yield { error }
+}
+
+/** Entry `position` of an index block. */
+function placeAt(index: Block, position: number): Place {
+  const cursor = new BlockCursor()
+  cursor.reset(index)
+  cursor.show(position)
+  return placeOf(cursor)
+}
+
+/** The keys behind `fence` up to `last`; a fence between two versions of a key does not exclude it. */
+function keysBetween(reader: TableReader, fence: Place, last: Uint8Array): ByteKeyRange {
+  const { smallestKey, largestKey } = reader.properties
+  const lte = compareKeys(last, largestKey) > 0 ? largestKey : last
+  if (fence.sequence === Number.POSITIVE_INFINITY) return { gte: smallestKey, lte }
+  return fence.sequence > 0 ? { gte: fence.key, lte } : { gt: fence.key, lte }
 }
 
 /** Holds the expiry index against the data blocks. */

@@ -16,6 +16,7 @@ import { Announcer, type RemovalCallbacks } from './removals.js'
 import type { SnapshotInfo } from './snapshot-info.js'
 import { type SnapshotOptions, Snapshots } from './snapshots.js'
 import { type StoreStatistics, statisticsOf } from './statistics.js'
+import { type VerifyOptions, type VerifyReport, verifyOpen } from './verify.js'
 import { View } from './view.js'
 import { WatchHub } from './watch-hub.js'
 import type { WatchOptions } from './watch-options.js'
@@ -166,6 +167,15 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     await this.#engine.flush()
     await this.#engine.compact(lower, upper)
     await this.#engine.parts.obsoleteTables.settled()
+  }
+
+  /**
+   * Checks every file of the store and of its snapshots while it is used, and reports everything that is damaged. Reads
+   * only. Entries that are not in tables yet are checked in the log as far as they are written there.
+   */
+  async verify(options?: VerifyOptions): Promise<VerifyReport> {
+    this.checkOpen()
+    return this.#engine.keepAlive.during(verifyOpen(this.#engine, options))
   }
 
   /** What the store knows of itself now. */

@@ -10,9 +10,9 @@ import { NEVER } from '../base/entry.js'
 import { ioError } from '../base/errors.js'
 import { tablePath } from '../compaction/table-writer.js'
 import { closeQuietly, type FileSystem, readFully } from '../env/file-system.js'
+import { linkOrCopy } from '../env/link-or-copy.js'
 import type { TableMetadata } from '../version/table-metadata.js'
 import type { EngineParts } from './engine-parts.js'
-import { linkOrCopy } from './link-or-copy.js'
 
 const COMPARE_BYTES = 256 * 1024
 

@@ -274,9 +274,14 @@ function checkSuccessor(settings: ReplaySettings, reader: SegmentReader): void {
   }
 }
 
+/** All bytes of a segment. Throws `IO_ERROR`. */
+export function readSegment(settings: Pick<ReplaySettings, 'fileSystem'>, path: string): Promise<Uint8Array> {
+  return readFile(settings, path, 'read')
+}
+
 /** The bytes of a file, or its first `limit`. A file opened to `'modify'` is brought to the device first. */
 async function readFile(
-  settings: ReplaySettings,
+  settings: Pick<ReplaySettings, 'fileSystem'>,
   path: string,
   mode: OpenMode,
   limit = Number.POSITIVE_INFINITY,

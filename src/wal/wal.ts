@@ -15,7 +15,7 @@ import type { FileSystem } from '../env/file-system.js'
 import type { GroupBuffer } from './group-buffer.js'
 import { LogTail } from './log-tail.js'
 import { SegmentWriter } from './segment-writer.js'
-import { type SegmentEnd, segmentPath } from './wal-format.js'
+import { type SegmentEnd, type SegmentExtent, segmentPath } from './wal-format.js'
 
 /** Where and how a log is kept. */
 export interface WalSettings {
@@ -116,6 +116,11 @@ export class Wal {
     return this.#endedBytes + this.#segment.length
   }
 
+  /** The segments that there are now, oldest first; the last one is being written. */
+  get extents(): SegmentExtent[] {
+    return [...this.#ended, this.#segment]
+  }
+
   /** The number of segments. */
   get segmentCount(): number {
     return this.#ended.length + 1
@@ -143,7 +148,7 @@ export class Wal {
 
   /** Reads what is in the log from sequence number `next` on, and what comes in while it is read. */
   follow(next: number): LogTail {
-    return new LogTail(this.#settings, () => [...this.#ended, this.#segment], next)
+    return new LogTail(this.#settings, () => this.extents, next)
   }
 
   /**

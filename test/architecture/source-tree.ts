@@ -22,6 +22,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['wal', 'memtable', 'sstable'],
   ['version'],
   ['compaction'],
+  ['repair'],
   ['store'],
   ['level', 'cli', 'adapters'],
   ['.'],

@@ -61,6 +61,8 @@ export class SlowFileSystem implements FileSystem {
     return this.#slowly(() => this.#inner.syncDir(path))
   }
 
+  async lockHolder(): Promise<undefined> {}
+
   /** A lock that nobody else meets: the holder before died, or let go. */
   async lock(): Promise<Lock> {
     return { release: async () => undefined }

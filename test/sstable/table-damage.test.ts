@@ -196,7 +196,7 @@ describe('a damaged table', () => {
 describe('verifyTable', () => {
   async function problems(damaged: Uint8Array): Promise<VarveError[]> {
     const found: VarveError[] = []
-    for await (const problem of verifyTable(open(damaged, damaged.length).reader)) found.push(problem)
+    for await (const { error } of verifyTable(open(damaged, damaged.length).reader)) found.push(error)
     return found
   }
 
@@ -234,7 +234,7 @@ describe('verifyTable', () => {
       dataHandle: { value: reader.dataHandle.bind(reader) },
     })
     const messages: string[] = []
-    for await (const { message } of verifyTable(lying)) messages.push(message)
+    for await (const { error } of verifyTable(lying)) messages.push(error.message)
     expect(messages.some((message) => message.includes('filter lacks a key'))).toBe(true)
     expect(messages.some((message) => message.includes("claim 3 for 'entryCount', which is 12"))).toBe(true)
   })

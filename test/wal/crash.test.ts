@@ -126,6 +126,7 @@ function ablated(without: (kind: 'sync' | 'syncDir', path: string, nth: number) 
     return {
       open: async (path: string, mode: OpenMode) => wrapFile(await inner.open(path, mode), path),
       openSync: (path: string, mode: OpenMode) => wrapFile(inner.openSync(path, mode), path),
+      lockHolder: (path) => inner.lockHolder(path),
       rename: (from, to) => inner.rename(from, to),
       unlink: (path) => inner.unlink(path),
       link: (existing, created) => inner.link(existing, created),

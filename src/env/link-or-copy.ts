@@ -1,7 +1,7 @@
 /** A second name for a table's file where that is possible, a second file where it is not. */
 import { errnoOf, ioError } from '../base/errors.js'
 import { temporaryName } from '../base/file-names.js'
-import { closeQuietly, type FileSystem, readFully, writeFullySync } from '../env/file-system.js'
+import { closeQuietly, type FileSystem, readFully, writeFullySync } from './file-system.js'
 
 /** Another device, a file system without links, or too many of them. */
 const LINKS_IMPOSSIBLE: ReadonlySet<string | undefined> = new Set([
