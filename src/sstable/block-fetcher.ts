@@ -38,6 +38,11 @@ export class BlockFetcher {
     this.#fillCache = settings.fillCache ?? true
   }
 
+  /** One more key was looked up, in however many tables. */
+  countLookup(): void {
+    this.#tables.lookupStatistics.lookups++
+  }
+
   /** The reader of table `number`, whose file has `sizeBytes`. */
   table(number: number, sizeBytes: number): TableReader {
     const resident = this.#tables.resident(number)

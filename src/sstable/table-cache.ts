@@ -14,7 +14,7 @@ import type { File, FileSystem } from '../env/file-system.js'
 import type { Block } from './block.js'
 import { type DescriptorKeeper, TableFile } from './table-file.js'
 import { openTable, type TableContents, type TableIdentity } from './table-opening.js'
-import { FilterStatistics, TableReader } from './table-reader.js'
+import { LookupStatistics, TableReader } from './table-reader.js'
 
 export interface TableCacheSettings {
   readonly fileSystem: FileSystem
@@ -37,7 +37,7 @@ interface KnownTable {
 
 export class TableCache {
   readonly blockCache: BlockCache<Block>
-  readonly filterStatistics = new FilterStatistics()
+  readonly lookupStatistics = new LookupStatistics()
   readonly #settings: TableCacheSettings
   readonly #keeper: DescriptorKeeper
   readonly #readers: LRUCache<number, TableReader>
@@ -154,7 +154,7 @@ export class TableCache {
     this.#assertOpen(file.path)
     const number = file.number
     const firstCacheKey = this.#known.get(number)?.firstCacheKey ?? this.blockCache.reserveKeys(sizeBytes)
-    const reader = new TableReader(file, sizeBytes, contents, firstCacheKey, this.filterStatistics)
+    const reader = new TableReader(file, sizeBytes, contents, firstCacheKey, this.lookupStatistics)
     this.#known.set(number, { reader: new WeakRef(reader), firstCacheKey })
     this.#readers.set(number, reader)
     return reader

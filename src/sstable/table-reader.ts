@@ -17,9 +17,13 @@ import type { TableProperties } from './properties.js'
 import type { TableFile } from './table-file.js'
 import { naming, type TableContents } from './table-opening.js'
 
-/** How often filters were asked, over all tables that share it. */
-export class FilterStatistics {
-  /** Lookups that asked a filter. */
+/** What looking keys up took, over all tables that share it. */
+export class LookupStatistics {
+  /** Keys that were looked up, wherever they were found. */
+  lookups = 0
+  /** Tables that were searched for them, behind their filters. */
+  searches = 0
+  /** Filters that were asked. */
   probes = 0
   /** Those that it kept from reading a block. */
   negatives = 0
@@ -53,7 +57,7 @@ export class TableReader {
   readonly #partitionsStart: number
   readonly #partitionsEnd: number
   readonly #salt: number
-  readonly #statistics: FilterStatistics
+  readonly #statistics: LookupStatistics
   readonly #handle = new BlockHandle()
 
   constructor(
@@ -61,7 +65,7 @@ export class TableReader {
     sizeBytes: number,
     contents: TableContents,
     firstCacheKey: number,
-    statistics: FilterStatistics = new FilterStatistics(),
+    statistics: LookupStatistics = new LookupStatistics(),
   ) {
     const { footer } = contents
     this.file = file
@@ -111,6 +115,7 @@ export class TableReader {
       return false
     }
     const found = this.#getUnfiltered(key, keyStart, keyEnd, sequence, fetcher, into)
+    this.#statistics.searches++
     if (filter !== undefined) {
       this.#statistics.probes++
       if (!found) this.#statistics.falsePositives++

@@ -14,12 +14,12 @@ const STEP_KEYS = 2048
 /** What a key costs of a turn's budget. */
 const KEY_COST = 96
 
-/** Adds a tombstone for every entry in `range` to `operations`; answers with their number. */
+/** Adds a tombstone for every entry in `range` to `operations`. */
 export async function addTombstones(
   engine: Engine,
   range: ByteRange,
   operations: GroupBuffer,
-): Promise<number> {
+): Promise<void> {
   const { tableCache, clock } = engine.parts
   const { sequence } = engine
   const state = engine.readState.pin()
@@ -39,7 +39,6 @@ export async function addTombstones(
       fetcher.settle()
       await engine.turn.spend(STEP_KEYS * KEY_COST)
     }
-    return operations.count
   } finally {
     state.unpin()
   }

@@ -179,10 +179,9 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     const firstSequence = this.#lastSequence + 1
     assert(this.#lastSequence + operations.count < MAX_SEQUENCE, 'sequence numbers do not run out')
     if (!group.memoryOnly) this.journal.append(operations, firstSequence)
-    this.live.insert(operations, firstSequence)
+    this.live.insert(operations, firstSequence, this.metrics)
     group.firstSequence = firstSequence
     this.#lastSequence += operations.count
-    this.metrics.bytesWritten += operations.length
     if (this.#parts.wal !== undefined) this.metrics.bytesLogged += operations.length
     if (group.memoryOnly) this.journal.appendLater(operations, firstSequence)
     for (const observer of this.observers) observer.applied(operations, firstSequence)

@@ -55,6 +55,11 @@ export class LatencyRecorder {
     return operation.finally(() => this.record(begin))
   }
 
+  /** {@link time} from now on, if it is this operation's turn. */
+  sample<T>(operation: Promise<T>): Promise<T> {
+    return this.shouldTime() ? this.time(operation, this.begin()) : operation
+  }
+
   get statistics(): LatencyStatistics {
     const histogram = this.#histogram
     const samples = histogram?.count ?? 0

@@ -6,6 +6,7 @@
  * the version with its table enters. A pinned moment reads what there was, also when everything has been cleared since.
  */
 import { assert, present } from '../base/assert.js'
+import { isTombstone, Kind } from '../base/entry.js'
 import type { ArenaPool } from '../memtable/arena.js'
 import { Memtable } from '../memtable/memtable.js'
 import type { VersionSet } from '../version/version-set.js'
@@ -13,6 +14,15 @@ import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
 import { OperationReader } from '../wal/operation.js'
 import { PinnedMoments } from './pinned-moments.js'
 import { ReadState } from './read-state.js'
+
+/** What was written. */
+export interface WriteCounts {
+  /** By callers. */
+  sets: number
+  deletes: number
+  /** Of keys and stored values. */
+  bytesWritten: number
+}
 
 export class LiveState {
   /** The moments that views and transactions read at. */
@@ -50,15 +60,24 @@ export class LiveState {
     return this.#frozen
   }
 
-  /** Inserts a group, for which the active memtable has room. */
-  insert(operations: GroupBuffer, firstSequence: number): void {
+  /** Inserts a group, for which the active memtable has room; adds its writes to `counts`. */
+  insert(operations: GroupBuffer, firstSequence: number, counts: WriteCounts): void {
     const reader = this.#operations.reset(operations.bytes, OPERATIONS_START, operations.length)
     const memtable = this.#active
     let sequence = firstSequence
+    let sets = 0
+    let deletes = 0
+    let bytesWritten = 0
     while (reader.next()) {
       const { bytes, kind, keyStart, keyEnd, valueStart, valueEnd } = reader
+      if (kind === Kind.delete) deletes++
+      else if (!isTombstone(kind)) sets++
+      bytesWritten += keyEnd - keyStart + valueEnd - valueStart
       memtable.insert(bytes, keyStart, keyEnd, sequence++, kind, bytes, valueStart, valueEnd)
     }
+    counts.sets += sets
+    counts.deletes += deletes
+    counts.bytesWritten += bytesWritten
   }
 
   /** Freezes the active memtable, if it holds anything, and puts one with room for `needed` in its place. */

@@ -1,9 +1,10 @@
 /** What a store counts and measures as it goes. */
 import type { Clock } from '../env/clock.js'
 import { LatencyRecorder } from './latency.js'
+import type { WriteCounts } from './live-state.js'
 
-export class Metrics {
-  /** Writes of a value, and removals. */
+export class Metrics implements WriteCounts {
+  /** Writes of a value, and removals, that were applied. */
   sets = 0
   deletes = 0
   /** Point reads, and those that found a value. */
@@ -13,7 +14,7 @@ export class Metrics {
   expired = 0
   /** Entries that were removed to make room. */
   evicted = 0
-  /** Bytes of the operations that were applied, and of those that went to the log. */
+  /** Bytes of the keys and values that were applied, and of their records in the log. */
   bytesWritten = 0
   bytesLogged = 0
   readonly readLatency: LatencyRecorder

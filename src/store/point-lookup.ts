@@ -59,6 +59,19 @@ export function findVersion(
   fetcher: BlockFetcher,
   result: LookupResult,
 ): boolean {
+  const found = search(state, key, sequence, fetcher, result)
+  // Not before: a search that something is missing for is made again.
+  fetcher.countLookup()
+  return found
+}
+
+function search(
+  state: ReadState,
+  key: SearchKey,
+  sequence: number,
+  fetcher: BlockFetcher,
+  result: LookupResult,
+): boolean {
   for (const memtable of state.memtables) if (memtable.find(key, sequence, result)) return true
   const { version } = state
   const { bytes, length } = key

@@ -76,6 +76,8 @@ export function prometheusText(statistics: StoreStatistics, options: PrometheusO
     .counter('deletes_total', 'Removals.', statistics.deletes)
     .counter('evicted_total', 'Entries that were removed to make room.', statistics.evicted)
     .counter('expired_total', 'Expired entries that were removed.', statistics.expired)
+    .gauge('entries', 'Live entries: exact in a bounded store, else an estimate.', statistics.entries)
+    .gauge('entry_bytes', 'Bytes of their keys and values.', statistics.bytes)
     .gauge('sequence', 'Sequence number of the last write.', statistics.sequence)
     .gauge('memtable_bytes', 'Bytes of the active memtable.', statistics.memtable.bytes)
     .gauge('frozen_memtables', 'Memtables that wait for their flush.', statistics.memtable.frozen)
@@ -111,7 +113,7 @@ export function prometheusText(statistics: StoreStatistics, options: PrometheusO
       'Bytes written to the disk for each byte written.',
       statistics.amplification.write,
     )
-    .gauge('read_amplification', 'Tables searched for each point read.', statistics.amplification.read)
+    .gauge('read_amplification', 'Tables searched for each key that is looked up.', statistics.amplification.read)
     .gauge(
       'space_amplification',
       'Bytes of all tables for each byte of the deepest level.',

@@ -22,21 +22,26 @@ export interface LevelStatistics {
 export interface StoreStatistics {
   /** The sequence number of the last write. */
   readonly sequence: number
-  /** Writes since the store was opened. */
+  /** Values that were written since the store was opened, in whatever way; a new time to live is one. */
   readonly sets: number
+  /** Keys that were deleted, there or not; `clear(range)` deletes each key in it. */
   readonly deletes: number
-  /** Point reads since the store was opened. */
+  /**
+   * Point reads since the store was opened: keys asked for by `get`, `getMany`, `exists`, `getEntry`, `ttl`, also of views
+   * and transactions, but for what a transaction has written itself.
+   */
   readonly gets: number
-  /** Point reads that found a value. */
+  /** Point reads that found a value, and those that did not. */
   readonly hits: number
   readonly misses: number
+  /** Hits for each point read. */
   readonly hitRate: number
   /** Live entries, and the bytes of their keys and values: exact in a bounded store, else estimates. */
   readonly entries: number
   readonly bytes: number
   /** Entries that were removed to make room. */
   readonly evicted: number
-  /** Entries that were removed because they had expired. */
+  /** Entries that were removed because they had expired; of a table that goes as a whole, overwritten ones too. */
   readonly expired: number
   readonly levels: readonly LevelStatistics[]
   readonly memtable: {
@@ -66,7 +71,7 @@ export interface StoreStatistics {
   readonly amplification: {
     /** Bytes that log, flushes and compactions wrote for each byte of keys and values that was written. */
     readonly write: number
-    /** Tables that were searched, behind their filters, for each point read. */
+    /** Tables that were searched, behind their filters, for each key that was looked up, by reads and by writes. */
     readonly read: number
     /** Bytes of all tables for each byte of the deepest level in use. */
     readonly space: number
@@ -82,7 +87,10 @@ export interface StoreStatistics {
     readonly leaked: number
   }
   readonly stalls: StallStatistics
-  /** One operation in sixteen is timed; `metrics: false` turns it off. */
+  /**
+   * Of `get` and `getSync`, and of writes of all kinds from the call until the promise resolves, but for `clear`. One
+   * operation in sixteen is timed; `metrics: false` turns it off.
+   */
   readonly latency: { readonly read: LatencyStatistics; readonly write: LatencyStatistics }
 }
 
@@ -94,7 +102,7 @@ export function statisticsOf(engine: Engine): StoreStatistics {
   const scores = compactionScores(versions.current, picker)
   const { metrics } = engine
   const { hits, misses } = blockCache
-  const { probes, negatives, falsePositives } = tableCache.filterStatistics
+  const { lookups, searches, probes, negatives, falsePositives } = tableCache.lookupStatistics
   const background = engine.background.counters
   const frozen = engine.live.frozen
   return {
@@ -149,7 +157,7 @@ export function statisticsOf(engine: Engine): StoreStatistics {
         metrics.bytesLogged + background.flushBytes + background.compactionBytesWritten,
         metrics.bytesWritten,
       ),
-      read: ratio(probes - negatives, metrics.gets),
+      read: ratio(searches, lookups),
       space: ratio(
         versions.current.totalBytes,
         versions.current.levelBytes.findLast((bytes) => bytes > 0) ?? 0,

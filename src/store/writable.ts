@@ -66,10 +66,7 @@ export abstract class Writable<K, V> extends Readable<K, V> {
       const encodedKey = this.#codec.key(key as unknown as K)
       const group = this.#engine.pipeline.join(durability)
       group.operations.add(Kind.put, encodedKey.bytes, encodedValue, expiresAt, encodedKey.length)
-      this.#engine.metrics.sets++
-      const written = group.promiseFor(durability)
-      const latency = this.#engine.metrics.writeLatency
-      return latency.shouldTime() ? latency.time(written, latency.begin()) : written
+      return this.#engine.metrics.writeLatency.sample(group.promiseFor(durability))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -83,13 +80,12 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     const group = this.#engine.pipeline.join(durability)
     const index = group.operations.count
     group.operations.add(Kind.delete, encoded.bytes, undefined, undefined, encoded.length)
-    this.#engine.metrics.deletes++
     let wasThere: Promise<boolean> = Promise.resolve(false)
     group.onApplied(() => {
       // Told below; a write that is refused after it was applied tells of the refusal instead.
       wasThere = this.#engine.owe(this.#reader.wasThere(encoded, group.firstSequence + index - 1))
     })
-    await group.promiseFor(durability)
+    await this.#engine.metrics.writeLatency.sample(group.promiseFor(durability))
     return wasThere
   }
 
@@ -196,7 +192,7 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     this.#addBatch(group, batch)
     // The caller may reuse the batch before the promise resolves.
     const { size } = batch
-    await group.promiseFor(durability)
+    await this.#engine.metrics.writeLatency.sample(group.promiseFor(durability))
     return { successful: size, failed: 0 }
   }
 
@@ -215,11 +211,10 @@ export abstract class Writable<K, V> extends Readable<K, V> {
     if (isEmptyRange(bounds)) return
     const { lower, upper } = bounds
     if ((lower === undefined || lower.length === 0) && upper === undefined) return this.#engine.clear()
-    const { pipeline, metrics, keepAlive } = this.#engine
-    const removing = pipeline.alone(durability, async (operations) => {
-      metrics.deletes += await addTombstones(this.#engine, bounds, operations)
-    })
-    await keepAlive.during(removing)
+    const { pipeline, keepAlive } = this.#engine
+    await keepAlive.during(
+      pipeline.alone(durability, (operations) => addTombstones(this.#engine, bounds, operations)),
+    )
   }
 
   /**
@@ -239,7 +234,7 @@ export abstract class Writable<K, V> extends Readable<K, V> {
       const transaction = new Transaction<K, V>(this.#engine, this.#codec, (ttl) => this.#expiryOf(ttl))
       try {
         const result = await work(transaction)
-        await transaction.commit(durability)
+        await this.#engine.metrics.writeLatency.sample(transaction.commit(durability))
         return result
       } catch (error) {
         transaction.rollback()
@@ -252,7 +247,6 @@ export abstract class Writable<K, V> extends Readable<K, V> {
   #addBatch(group: CommitGroup, batch: WriteBatch<KeyInput<K>, ValueInput<V>>): void {
     const { operations } = group
     const { length, count } = operations
-    let sets = 0
     try {
       for (const operation of batch) {
         if (operation.type === 'delete') {
@@ -262,20 +256,18 @@ export abstract class Writable<K, V> extends Readable<K, V> {
           const value = this.#codec.value(operation.value as unknown as V)
           const key = this.#codec.key(operation.key as unknown as K)
           operations.add(Kind.put, key.bytes, value, this.#expiryOf(operation.ttl), key.length)
-          sets++
         }
       }
     } catch (error) {
       operations.truncateTo(length, count)
       throw error
     }
-    this.#engine.metrics.sets += sets
-    this.#engine.metrics.deletes += batch.size - sets
   }
 
   async #decide<R>(key: KeyInput<K>, durability: Durability, decide: Decide<V, R>): Promise<R> {
     this.checkOpen()
-    return this.#conditional.write(key as unknown as K, durability, decide)
+    const writing = this.#conditional.write(key as unknown as K, durability, decide)
+    return this.#engine.metrics.writeLatency.sample(writing)
   }
 
   #expiryOf(ttl: number | undefined): number {
