@@ -16,6 +16,8 @@ export interface Stage {
   /** Waits until the store is quiet. */
   settle(): Promise<void>
   reopen(): Promise<void>
+  /** Whether something has gone wrong behind the scenes. */
+  isTroubled(): boolean
 }
 
 type Letter = (stage: Stage) => Promise<void>
@@ -164,12 +166,13 @@ async function durably({ history, drive }: Stage, call: () => Promise<void>): Pr
 }
 
 /** Time goes by: what is to expire has, and what was logged is on the device. */
-async function tick({ clock, history, mode, settle }: Stage): Promise<void> {
+async function tick({ clock, history, isTroubled, mode, settle }: Stage): Promise<void> {
   const { issued } = history
   await settle()
   clock.advance(SYNC_INTERVAL_MS)
   await settle()
-  if (mode.persistence !== 'snapshot') history.keeps(issued)
+  // A sync that failed is told as an error; it promises nothing.
+  if (mode.persistence !== 'snapshot' && !isTroubled()) history.keeps(issued)
 }
 
 async function snapshot({ drive, history, place, store }: Stage): Promise<void> {

@@ -175,6 +175,7 @@ class Run {
       drive: (call) => this.#drive(call),
       settle: () => this.#settle(),
       reopen: () => this.#reopen(),
+      isTroubled: () => this.#failure !== undefined,
     }
     await letter(stage)
   }

@@ -7,6 +7,7 @@ import {
   type FileStatus,
   type FileSystem,
   type Lock,
+  type LockHolder,
   MemoryFile,
   type OpenMode,
   type OperationKind,
@@ -97,6 +98,10 @@ export class StepFileSystem implements FileSystem {
 
   async syncDir(path: string): Promise<void> {
     if (this.#step({ kind: 'syncDir', path })) await this.#inner.syncDir(path)
+  }
+
+  lockHolder(path: string): Promise<LockHolder | undefined> {
+    return this.#inner.lockHolder(path)
   }
 
   lock(path: string): Promise<Lock> {
