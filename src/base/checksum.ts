@@ -21,6 +21,11 @@ export function portableCrc32(bytes: Uint8Array, initial = 0): number {
   return ~crc >>> 0
 }
 
+/** One byte more. The state is `~initial` at first; the checksum of what was taken in so far is `~state >>> 0`. */
+export function crc32Step(state: number, byte: number): number {
+  return (state >>> 8) ^ table[(state ^ byte) & 0xff]
+}
+
 const native = (zlib as { crc32?: (bytes: Uint8Array, initial?: number) => number }).crc32
 
 /** CRC-32 of `bytes`, continued from `initial` (an unsigned 32-bit integer). */

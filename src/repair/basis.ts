@@ -7,9 +7,9 @@
  */
 import { compareKeys } from '../base/bytes.js'
 import { ioError, VarveError } from '../base/errors.js'
-import { CURRENT_NAME, manifestName, parseFileName, sstName } from '../base/file-names.js'
+import { CURRENT_NAME, manifestName, parseFileName } from '../base/file-names.js'
 import { closeQuietly, type FileSystem, readFully } from '../env/file-system.js'
-import { decodeFooter, FOOTER_LENGTH } from '../sstable/footer.js'
+import { decodeFooter, FOOTER_LENGTH, type Footer } from '../sstable/footer.js'
 import { type Current, readCurrent } from '../version/current-file.js'
 import type { ManifestIdentity } from '../version/manifest-format.js'
 import {
@@ -21,7 +21,8 @@ import {
 import { salvageManifest } from '../version/manifest-salvage.js'
 import type { ManifestState } from '../version/manifest-state.js'
 import { storeExists } from '../version/recover-state.js'
-import type { ReplaySettings } from '../wal/replay.js'
+import { type ReplaySettings, readSegment } from '../wal/replay.js'
+import { decodeSegmentHeader } from '../wal/wal-format.js'
 import type { Findings } from './finding.js'
 
 /** What there is to go by. */
@@ -205,23 +206,36 @@ async function chooseDatabaseId(
   if (first !== undefined && ids.every((id) => compareKeys(id, first) === 0)) return first
   const counts = new Map<string, number>()
   for (const name of names) {
-    const parsed = parseFileName(name)
-    if (parsed?.kind !== 'sst') continue
-    const id = await databaseIdOf(fileSystem, `${directory}/${sstName(parsed.number)}`)
+    const id = await databaseIdIn(fileSystem, directory, name)
     if (id !== undefined) counts.set(id, (counts.get(id) ?? 0) + 1)
   }
   const [most] = [...counts].sort(([, a], [, b]) => b - a)
   return most === undefined ? first : Uint8Array.from(Buffer.from(most[0], 'hex'))
 }
 
-/** The database id in a table's footer, in hexadecimal; `undefined` when the footer cannot be read. */
-async function databaseIdOf(fileSystem: FileSystem, path: string): Promise<string | undefined> {
+/** The database id in a table or log segment, in hexadecimal. */
+async function databaseIdIn(
+  fileSystem: FileSystem,
+  directory: string,
+  name: string,
+): Promise<string | undefined> {
+  const parsed = parseFileName(name)
+  const path = `${directory}/${name}`
+  let id: Uint8Array | undefined
+  if (parsed?.kind === 'sst') id = (await footerOf(fileSystem, path))?.databaseId
+  if (parsed?.kind === 'wal')
+    id = decodeSegmentHeader(await readSegment({ fileSystem }, path), path)?.databaseId
+  return id && Buffer.from(id).toString('hex')
+}
+
+/** The footer of a table; `undefined` when it cannot be read. */
+export async function footerOf(fileSystem: FileSystem, path: string): Promise<Footer | undefined> {
   try {
     const file = await fileSystem.open(path, 'read')
     try {
       const footer = new Uint8Array(FOOTER_LENGTH)
       const length = await readFully(file, footer, Math.max(0, (await file.size()) - FOOTER_LENGTH))
-      return Buffer.from(decodeFooter(footer.subarray(0, length)).databaseId).toString('hex')
+      return decodeFooter(footer.subarray(0, length))
     } finally {
       await closeQuietly(file)
     }

@@ -163,7 +163,7 @@ async function checkLiveLog(
   const extents = [...live.extents()]
   const { databaseId } = live
   for (const { number, length } of extents) {
-    const problems = await surveySegment({ fileSystem, directory, databaseId }, number, length)
+    const problems = await surveySegment({ fileSystem, directory, databaseId }, number, length, length)
     if (!live.extents().some((extent) => extent.number === number)) continue
     for (const { error, sequences } of problems) {
       findings.addError(

@@ -14,14 +14,14 @@ import type { Findings } from './finding.js'
 /** A table cache that keeps one file open and no block: for reading each table once. */
 export function tablesOf(
   fileSystem: FileSystem,
-  directory: string,
+  pathOf: (number: number) => string,
   databaseId: Uint8Array,
   onFilterDamage?: (path: string, error: VarveError) => void,
 ): TableCache {
   return new TableCache({
     fileSystem,
     databaseId,
-    pathOf: (number) => tablePath(directory, number),
+    pathOf,
     maxOpenFiles: 1,
     blockCache: new BlockCache(0),
     ...(onFilterDamage === undefined ? {} : { onFilterDamage }),
@@ -41,8 +41,11 @@ export async function checkTable(
     keys: { gte: table.smallest, lte: table.largest },
     sequences: { first: table.smallestSequence, last: table.largestSequence },
   }
-  const tables = tablesOf(fileSystem, directory, databaseId, (_path, error) =>
-    findings.addError('warning', 'filter-damaged', error, name),
+  const tables = tablesOf(
+    fileSystem,
+    (number) => tablePath(directory, number),
+    databaseId,
+    (_path, error) => findings.addError('warning', 'filter-damaged', error, name),
   )
   try {
     if ((await fileSystem.stat(`${directory}/${name}`)) === undefined) {
@@ -104,7 +107,7 @@ export async function tableOnDisk(
   number: number,
 ): Promise<TableMetadata> {
   const path = tablePath(directory, number)
-  const tables = tablesOf(fileSystem, directory, databaseId)
+  const tables = tablesOf(fileSystem, () => path, databaseId)
   try {
     const sizeBytes = (await fileSystem.stat(path))?.sizeBytes ?? 0
     const { properties } = await tables.open(number, sizeBytes)

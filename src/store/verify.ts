@@ -8,6 +8,7 @@ import { type Finding, Findings } from '../repair/finding.js'
 import { type OnProgress, Progress } from '../repair/progress.js'
 import { type DirectoryCensus, type LiveStore, verifyDirectory } from '../repair/verify-directory.js'
 import type { Engine } from './engine.js'
+import { checkOptionNames } from './option-names.js'
 import { listSnapshotIds, snapshotsPath } from './snapshot-directory.js'
 import { readSnapshotFacts } from './snapshot-facts.js'
 
@@ -22,6 +23,8 @@ export interface ToolOptions {
   /** Default: the machine's. */
   readonly fileSystem?: FileSystem
 }
+
+const KNOWN_OPTIONS: ReadonlySet<string> = new Set(['onProgress', 'fileSystem'])
 
 /** What a check found: plain data. */
 export interface VerifyReport {
@@ -61,6 +64,7 @@ export interface VerifyReport {
  */
 export async function verify(path: string, options: VerifyOptions & ToolOptions = {}): Promise<VerifyReport> {
   const directory = checkPath('verify', path)
+  checkOptionNames('verify', options, KNOWN_OPTIONS)
   const fileSystem = options.fileSystem ?? new NodeFileSystem()
   await refuseMissing(fileSystem, directory)
   await refuseOpen(fileSystem, directory)
@@ -69,6 +73,7 @@ export async function verify(path: string, options: VerifyOptions & ToolOptions 
 
 /** The same for the store of `engine`, while it is used. */
 export async function verifyOpen(engine: Engine, options: VerifyOptions = {}): Promise<VerifyReport> {
+  checkOptionNames('verify', options, KNOWN_OPTIONS)
   const { fileSystem, tableSettings, versions, wal } = engine.parts
   const state = versions.capture()
   try {

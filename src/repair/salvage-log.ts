@@ -1,0 +1,170 @@
+/**
+ * Brings what the log holds beyond the tables into tables: groups behind damage too, in the order of their sequence
+ * numbers. Segment by segment, memtable by memtable, so memory is bounded by one of each.
+ */
+import { fileSalt } from '../base/checksum.js'
+import { corruption, VarveError } from '../base/errors.js'
+import { walName } from '../base/file-names.js'
+import type { FileSystem } from '../env/file-system.js'
+import { ArenaPool } from '../memtable/arena.js'
+import { Memtable } from '../memtable/memtable.js'
+import { OperationReader } from '../wal/operation.js'
+import { readSegment } from '../wal/replay.js'
+import { salvageSegment } from '../wal/salvage-segment.js'
+import { decodeSegmentHeader, type SegmentHeader, segmentPath } from '../wal/wal-format.js'
+import { type Losses, placeOf } from './loss.js'
+
+export interface LogSalvage {
+  readonly fileSystem: FileSystem
+  readonly directory: string
+  readonly databaseId: Uint8Array
+  readonly numbers: readonly number[]
+  /** Tables hold everything up to here. */
+  readonly fromSequence: number
+  /** What of a segment was on the device. */
+  readonly known?: { readonly number: number; readonly length: number }
+  readonly losses: Losses
+  /** Writes a frozen memtable to a table. */
+  readonly flush: (memtable: Memtable) => Promise<void>
+}
+
+/** What was brought back. */
+export interface SalvagedLog {
+  readonly groups: number
+  readonly operations: number
+  /** The largest sequence number seen. */
+  readonly lastSequence: number
+}
+
+const MEMTABLE_BYTES = 4 * 1024 * 1024
+
+export async function salvageLog(salvage: LogSalvage): Promise<SalvagedLog> {
+  const { fileSystem, directory, databaseId, fromSequence, losses } = salvage
+  const numbers = [...salvage.numbers].sort((a, b) => a - b)
+  const headers = await readHeaders(salvage, numbers)
+  const collector = new Collector(salvage.flush)
+  let next = fromSequence + 1
+  for (const number of numbers) {
+    const path = segmentPath(directory, number)
+    const name = walName(number)
+    const header = headers.get(number)
+    let bytes: Uint8Array
+    try {
+      bytes = await readSegment({ fileSystem }, path)
+    } catch (error) {
+      if (!(error instanceof VarveError)) throw error
+      losses.add({ ...placeOf(name, error), sequences: { first: next, last: undefined } })
+      continue
+    }
+    const end = endOf(headers, number)
+    const knownLength = Math.max(
+      end?.length ?? 0,
+      salvage.known?.number === number ? salvage.known.length : 0,
+    )
+    if (bytes.length < knownLength) {
+      const error = corruption('The log ends before what was on the device', path, bytes.length)
+      losses.add({ ...placeOf(name, error), sequences: { first: next, last: undefined } })
+    }
+    const problems = await salvageSegment(
+      {
+        bytes: end === undefined ? bytes : bytes.subarray(0, end.length),
+        salt: fileSalt(databaseId, number),
+        path,
+        baseSequence: header?.baseSequence ?? next - 1,
+        knownLength,
+      },
+      async (first, count, source, start, stop) => {
+        if (first + count - 1 < next) return
+        next = first + count
+        await collector.take(first, count, source, start, stop, fromSequence)
+      },
+    )
+    for (const { error, isTorn, sequences } of problems) {
+      // A torn tail is discarded, as at every open: those writes were never promised.
+      if (isTorn) continue
+      const first = Math.max(sequences?.first ?? next, fromSequence + 1)
+      const last = sequences?.last
+      if (last !== undefined && last < first) continue
+      losses.uncertainties.add('log-hole')
+      losses.add({ ...placeOf(name, error), sequences: { first, last } })
+    }
+  }
+  await collector.finish()
+  return { groups: collector.groups, operations: collector.operations, lastSequence: next - 1 }
+}
+
+/** The headers that can be read, of segments that are this store's. */
+async function readHeaders(
+  { fileSystem, directory, databaseId }: LogSalvage,
+  numbers: readonly number[],
+): Promise<Map<number, SegmentHeader>> {
+  const headers = new Map<number, SegmentHeader>()
+  for (const number of numbers) {
+    const path = segmentPath(directory, number)
+    try {
+      const header = decodeSegmentHeader(await readSegment({ fileSystem }, path), path)
+      if (header?.number === number && Buffer.compare(header.databaseId, databaseId) === 0)
+        headers.set(number, header)
+    } catch (error) {
+      if (!(error instanceof VarveError)) throw error
+    }
+  }
+  return headers
+}
+
+/** How a segment ended, as the one behind it tells. */
+function endOf(headers: ReadonlyMap<number, SegmentHeader>, number: number): SegmentHeader['previous'] {
+  for (const { previous } of headers.values()) if (previous?.number === number) return previous
+  return undefined
+}
+
+/** Gathers operations in memtables. */
+class Collector {
+  readonly #flush: LogSalvage['flush']
+  readonly #arenas = new ArenaPool(MEMTABLE_BYTES)
+  readonly #operations = new OperationReader()
+  #memtable: Memtable | undefined
+  groups = 0
+  operations = 0
+
+  constructor(flush: LogSalvage['flush']) {
+    this.#flush = flush
+  }
+
+  /** Takes the operations of a group that are behind `fromSequence`. */
+  async take(
+    first: number,
+    count: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    fromSequence: number,
+  ): Promise<void> {
+    const memtable = await this.#withRoom(Memtable.bytesNeeded(count, end - start))
+    const operations = this.#operations.reset(bytes, start, end)
+    for (let sequence = first; operations.next(); sequence++) {
+      if (sequence <= fromSequence) continue
+      const { keyStart, keyEnd, kind, valueStart, valueEnd } = operations
+      memtable.insert(bytes, keyStart, keyEnd, sequence, kind, bytes, valueStart, valueEnd)
+      this.operations++
+    }
+    this.groups++
+  }
+
+  async finish(): Promise<void> {
+    const memtable = this.#memtable
+    this.#memtable = undefined
+    if (memtable === undefined) return
+    if (memtable.entryCount > 0) {
+      memtable.freeze()
+      await this.#flush(memtable)
+    }
+    memtable.unpin()
+  }
+
+  async #withRoom(needed: number): Promise<Memtable> {
+    if (this.#memtable?.hasRoom(needed) === false) await this.finish()
+    this.#memtable ??= Memtable.create(this.#arenas, 1, needed)
+    return this.#memtable
+  }
+}

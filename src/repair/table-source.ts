@@ -1,0 +1,118 @@
+/** One table to be saved: its file, how it is read, and what of it cannot be. */
+import { corruption, ioError, VarveError } from '../base/errors.js'
+import { sstName } from '../base/file-names.js'
+import { metadataOf, tablePath } from '../compaction/table-writer.js'
+import type { FileSystem } from '../env/file-system.js'
+import type { Block } from '../sstable/block.js'
+import type { TableCache } from '../sstable/table-cache.js'
+import type { TableReader } from '../sstable/table-reader.js'
+import type { TableMetadata } from '../version/table-metadata.js'
+import { indexedBlocks, SalvageCursor, scannedBlocks, type TableLoss } from './salvage-table.js'
+import { tablesOf } from './verify-tables.js'
+
+export interface TableSourceSettings {
+  readonly fileSystem: FileSystem
+  readonly source: string
+  readonly databaseId: Uint8Array
+  readonly number: number
+  /** Where the file is, if not under its own name. */
+  readonly path?: string | undefined
+  /** What the MANIFEST says; by default that of the file. */
+  readonly sizeBytes?: number
+}
+
+export class TableSource {
+  readonly name: string
+  readonly path: string
+  readonly losses: TableLoss[] = []
+  /** Why the table cannot be opened: then blocks are looked for from its beginning. */
+  readonly refusal: VarveError | undefined
+  readonly #settings: TableSourceSettings
+  readonly #tables: TableCache
+  readonly #reader: TableReader | undefined
+  readonly #isThere: boolean
+  #cursor: SalvageCursor | undefined
+
+  private constructor(
+    settings: TableSourceSettings,
+    tables: TableCache,
+    opened: { reader?: TableReader; refusal?: VarveError; isThere: boolean },
+  ) {
+    this.#settings = settings
+    this.#tables = tables
+    this.name = sstName(settings.number)
+    this.path = pathOf(settings)
+    this.#reader = opened.reader
+    this.refusal = opened.refusal
+    this.#isThere = opened.isThere
+  }
+
+  static async open(settings: TableSourceSettings): Promise<TableSource> {
+    const { fileSystem, databaseId, number } = settings
+    const path = pathOf(settings)
+    const tables = tablesOf(fileSystem, () => path, databaseId)
+    try {
+      const status = await fileSystem.stat(path)
+      if (status === undefined) {
+        return new TableSource(settings, tables, {
+          refusal: corruption('A table that the MANIFEST names is missing', path),
+          isThere: false,
+        })
+      }
+      try {
+        const reader = await tables.open(number, settings.sizeBytes ?? status.sizeBytes)
+        return new TableSource(settings, tables, { reader, isThere: true })
+      } catch (error) {
+        if (!(error instanceof VarveError)) throw error
+        return new TableSource(settings, tables, { refusal: error, isThere: true })
+      }
+    } catch (error) {
+      tables.close()
+      throw ioError(error, 'reading', path)
+    }
+  }
+
+  /** What the table says of itself, when it can be opened. */
+  get metadata(): TableMetadata | undefined {
+    const reader = this.#reader
+    return reader && metadataOf(this.#settings.number, { ...reader.properties, sizeBytes: reader.sizeBytes })
+  }
+
+  get largestSequence(): number {
+    return this.#cursor?.largestSequence ?? 0
+  }
+
+  /** The entries that were read. */
+  get entryCount(): number {
+    return this.#cursor?.entryCount ?? 0
+  }
+
+  /** The last key that was read. */
+  get lastKey(): Uint8Array | undefined {
+    return this.entryCount === 0 ? undefined : this.#cursor?.lastKey
+  }
+
+  /** Everything that can be read, front to back, once. */
+  cursor(): SalvageCursor {
+    const disordered = corruption('Entries are out of order', this.path)
+    this.#cursor ??= new SalvageCursor(this.#blocks(), () => {
+      if (this.losses.at(-1)?.error !== disordered) this.losses.push({ error: disordered, keys: {} })
+    })
+    return this.#cursor
+  }
+
+  close(): void {
+    this.#tables.close()
+  }
+
+  #blocks(): Iterator<Block> {
+    const { fileSystem, databaseId, number } = this.#settings
+    if (!this.#isThere) return [][Symbol.iterator]()
+    if (this.#reader !== undefined) return indexedBlocks(this.#reader, (loss) => this.losses.push(loss))
+    return scannedBlocks(fileSystem, this.path, databaseId, number)
+  }
+}
+
+function pathOf({ path, source, number }: TableSourceSettings): string {
+  return path ?? tablePath(source, number)
+}

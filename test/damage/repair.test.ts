@@ -1,0 +1,298 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import type { VarveError } from '../../src/base/errors.js'
+import { FaultFileSystem } from '../../src/env/fault-file-system.js'
+import type { FileSystem } from '../../src/env/file-system.js'
+import { CRASH_PROFILES } from '../../src/env/memory-crash.js'
+import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
+import { open } from '../../src/store/open.js'
+import { type RepairReport, repair } from '../../src/store/repair.js'
+import { verify } from '../../src/store/verify.js'
+import {
+  bytesOf,
+  DIRECTORY,
+  diskOf,
+  flipped,
+  type Image,
+  imageOf,
+  keyOf,
+  makeStore,
+  namesOf,
+  OPTIONS,
+  outcomeOf,
+  type SmallStore,
+  type State,
+  shownState,
+  surroundings,
+  withFile,
+} from './images.js'
+
+const OUT = '/repaired'
+const KEYS = Array.from({ length: 32 }, (_, i) => keyOf(i))
+
+let small: SmallStore
+beforeAll(async () => {
+  small = await makeStore()
+})
+
+/** Repairs an image and reads the result, which must be sound; the source stays as it was. */
+async function repaired(image: Image): Promise<{ report: RepairReport; state: State }> {
+  const fileSystem = await diskOf(image)
+  const report = await repair(DIRECTORY, { out: OUT, fileSystem })
+  expect(structuredClone(report), 'plain data').toEqual(report)
+  expect(await imageOf(fileSystem), 'the source is left as it was').toEqual(image)
+  expect(await fileSystem.stat(`${OUT}.tmp`), 'nothing is left over').toBeUndefined()
+  expect((await verify(OUT, { fileSystem })).findings).toEqual([])
+  const { refusal, state, failed } = await outcomeOf(fileSystem, KEYS, OUT)
+  expect(refusal).toBeUndefined()
+  expect(failed.size).toBe(0)
+  expect(fileSystem.openCount, 'no file stays open').toBe(0)
+  return { report, state }
+}
+
+/** Keys outside the lost ranges have their values. */
+function expectAllBut(report: RepairReport, state: State): void {
+  for (const key of KEYS) {
+    if (state.get(key) === small.state.get(key)) continue
+    const bytes = Buffer.from(key)
+    const isTold = report.lost.some(({ keys, sequences }) => {
+      if (keys === undefined) return sequences !== undefined
+      const { gt, gte, lte, lt } = keys
+      return (
+        (gt === undefined || Buffer.compare(bytes, gt) > 0) &&
+        (gte === undefined || Buffer.compare(bytes, gte) >= 0) &&
+        (lte === undefined || Buffer.compare(bytes, lte) <= 0) &&
+        (lt === undefined || Buffer.compare(bytes, lt) < 0)
+      )
+    })
+    expect(isTold, `${key} is ${state.get(key)} and not told of in ${JSON.stringify(report)}`).toBe(true)
+  }
+}
+
+describe('repair', () => {
+  test('of a sound store gives the same store, its tables untouched', async () => {
+    for (const image of [small.closed, small.crashed]) {
+      const { report, state } = await repaired(image)
+      expect(shownState(state)).toBe(shownState(small.state))
+      expect(report).toMatchObject({
+        complete: true,
+        lost: [],
+        uncertain: [],
+        tablesRewritten: 0,
+        tablesLost: 0,
+      })
+      expect(report.tablesKept).toBe(namesOf(image, 'sst').length)
+      expect(report.logOperations).toBe(17)
+      expect(report.manifest).toBe(namesOf(image, 'manifest').at(-1))
+    }
+  })
+
+  test('brings everything back when CURRENT is damaged or missing', async () => {
+    const current = bytesOf(small.closed, 'CURRENT')
+    for (const bytes of [undefined, current.slice(3), flipped(current, 100), new Uint8Array(0)]) {
+      const { report, state } = await repaired(withFile(small.closed, 'CURRENT', bytes))
+      expect(shownState(state)).toBe(shownState(small.state))
+      expect(report.complete).toBe(true)
+    }
+  })
+
+  test('merges all tables when there is no MANIFEST, and says that the order is uncertain', async () => {
+    for (const image of [small.closed, small.crashed]) {
+      const [name] = namesOf(image, 'manifest')
+      for (const damaged of [
+        undefined,
+        bytesOf(image, name).slice(0, 60),
+        flipped(bytesOf(image, name), 8 * Math.floor(bytesOf(image, name).length * 0.6)),
+      ]) {
+        const { report, state } = await repaired(withFile(image, name, damaged))
+        expect(shownState(state)).toBe(shownState(small.state))
+        expect(report.manifest).toBeUndefined()
+        expect(report.lost).toEqual([])
+        expect(report.uncertain).toContain('order')
+        expect(report.uncertain.includes('key-encoding')).toBe(
+          damaged?.length !== bytesOf(image, name).length,
+        )
+      }
+    }
+  })
+
+  test('works without CURRENT and MANIFEST, by the tables alone', async () => {
+    let image = withFile(small.closed, 'CURRENT', undefined)
+    for (const name of namesOf(image, 'manifest')) image = withFile(image, name, undefined)
+    const { report, state } = await repaired(image)
+    expect(shownState(state)).toBe(shownState(small.state))
+    expect(report.uncertain).toEqual(['key-encoding', 'order'])
+  })
+
+  test('loses nothing with an index, a footer, a filter or properties', async () => {
+    for (const name of namesOf(small.closed, 'sst')) {
+      const bytes = bytesOf(small.closed, name)
+      for (let back = 1; back < 400; back += 29) {
+        const at = bytes.length - back
+        const { report, state } = await repaired(withFile(small.closed, name, flipped(bytes, at * 8)))
+        if (report.lost.length > 0) continue
+        expect(shownState(state), `${name} at ${at}`).toBe(shownState(small.state))
+        expect(report.tablesRewritten, `${name} at ${at}`).toBe(1)
+      }
+      const { report } = await repaired(withFile(small.closed, name, flipped(bytes, 8 * (bytes.length - 20))))
+      expect(report.lost).toEqual([])
+      expect(report.tablesRewritten).toBe(1)
+    }
+  })
+
+  test('loses one block with one block, and names its keys', async () => {
+    for (const name of namesOf(small.closed, 'sst')) {
+      const bytes = bytesOf(small.closed, name)
+      for (let at = 0; at < bytes.length; at += 61) {
+        const { report, state } = await repaired(withFile(small.closed, name, flipped(bytes, at * 8)))
+        expectAllBut(report, state)
+        expect(report.lost.length).toBeLessThanOrEqual(1)
+      }
+    }
+  })
+
+  test('takes from a cut table what is in front of the cut', async () => {
+    for (const name of namesOf(small.closed, 'sst')) {
+      const bytes = bytesOf(small.closed, name)
+      let recovered = -1
+      for (let length = 0; length < bytes.length; length += 131) {
+        const { report, state } = await repaired(withFile(small.closed, name, bytes.slice(0, length)))
+        expectAllBut(report, state)
+        expect(report.entries).toBeGreaterThanOrEqual(recovered)
+        recovered = report.entries
+      }
+    }
+  })
+
+  test('reports a missing table, and finds swapped ones', async () => {
+    const [one, other] = namesOf(small.closed, 'sst')
+    const { report, state } = await repaired(withFile(small.closed, one, undefined))
+    expectAllBut(report, state)
+    expect(report).toMatchObject({ tablesLost: 1, complete: false })
+    expect(report.lost).toHaveLength(1)
+    expect(report.lost[0]).toMatchObject({ file: one })
+    expect(report.lost[0].entries).toBeGreaterThan(0)
+    const swapped = withFile(
+      withFile(small.closed, one, bytesOf(small.closed, other)),
+      other,
+      bytesOf(small.closed, one),
+    )
+    const again = await repaired(swapped)
+    expect(shownState(again.state)).toBe(shownState(small.state))
+    expect(again.report).toMatchObject({ complete: true, tablesRewritten: 2 })
+  })
+
+  test('takes log records behind damage, and names the sequence numbers of the hole', async () => {
+    for (const name of namesOf(small.closed, 'wal')) {
+      const bytes = bytesOf(small.closed, name)
+      for (let at = 0; at < bytes.length; at += 41) {
+        const { report, state } = await repaired(withFile(small.closed, name, flipped(bytes, at * 8)))
+        expectAllBut(report, state)
+        for (const { file, sequences } of report.lost) {
+          expect(file).toBe(name)
+          if (sequences?.last !== undefined) expect(sequences.last - sequences.first).toBeLessThan(2)
+        }
+        expect(report.logOperations).toBeGreaterThanOrEqual(
+          report.lost[0]?.sequences?.last === undefined ? 0 : 16,
+        )
+      }
+    }
+  })
+
+  test('refuses what it must not do', async () => {
+    const fileSystem = await diskOf(small.closed)
+    const refusalOf = (path: string, out: string): Promise<unknown> =>
+      repair(path, { out, fileSystem }).then(
+        () => undefined,
+        (error: VarveError) => error.code,
+      )
+    await fileSystem.mkdir('/taken/by')
+    await fileSystem.mkdir('/beside.tmp/somebody')
+    await fileSystem.mkdir('/empty')
+    expect(await refusalOf('/nowhere', OUT)).toBe('NOT_FOUND')
+    expect(await refusalOf('/empty', OUT)).toBe('NOT_FOUND')
+    expect(await refusalOf(DIRECTORY, '/taken')).toBe('EXISTS')
+    expect(await refusalOf(DIRECTORY, '/beside')).toBe('EXISTS')
+    expect(await refusalOf(DIRECTORY, DIRECTORY)).toBe('INVALID_ARGUMENT')
+    expect(await refusalOf(DIRECTORY, `${DIRECTORY}/in`)).toBe('INVALID_ARGUMENT')
+    expect(await refusalOf(DIRECTORY, '')).toBe('INVALID_ARGUMENT')
+    expect(await fileSystem.stat(OUT)).toBeUndefined()
+    expect(await refusalOf(DIRECTORY, '/empty')).toBeUndefined()
+    const store = await open(DIRECTORY, { ...OPTIONS, ...surroundings(fileSystem) })
+    expect(await refusalOf(DIRECTORY, OUT)).toBe('LOCKED')
+    await store.close()
+    expect(await imageOf(fileSystem, '/beside.tmp')).toEqual(new Map())
+  })
+
+  test('is atomic: a crash leaves the source as it was, and a whole store or an unfinished directory', async () => {
+    const [name] = namesOf(small.closed, 'sst')
+    const image = withFile(small.closed, name, flipped(bytesOf(small.closed, name), 0))
+    const disk = new MemoryFileSystem()
+    await copyTo(disk, image)
+    const crashes: MemoryFileSystem[] = []
+    let seed = 1
+    const random = (): number => (seed = (seed * 48271) % 0x7fffffff) / 0x7fffffff
+    const watched = new FaultFileSystem(disk, {
+      observe: ({ kind }) => {
+        if (kind === 'read' || kind === 'open' || kind === 'stat' || kind === 'close' || kind === 'readdir')
+          return
+        for (let i = 0; i < 2; i++) {
+          const profile = CRASH_PROFILES[Math.floor(random() * CRASH_PROFILES.length)]
+          crashes.push(disk.crash(profile, random))
+        }
+      },
+    })
+    await repair(DIRECTORY, { out: OUT, fileSystem: watched })
+    crashes.push(disk.crash('nothing', random))
+    expect(crashes.length).toBeGreaterThan(50)
+    const outcomes = { whole: 0, none: 0 }
+    for (const crashed of crashes) {
+      expect(await imageOf(crashed)).toEqual(image)
+      if ((await crashed.stat(OUT)) === undefined) {
+        outcomes.none++
+        // Whatever is there is taken over.
+        await repair(DIRECTORY, { out: OUT, fileSystem: crashed })
+      } else outcomes.whole++
+      const { findings } = await verify(OUT, { fileSystem: crashed })
+      expect(findings.filter(({ code }) => code !== 'temporary-file')).toEqual([])
+      expect((await outcomeOf(crashed, KEYS, OUT)).refusal).toBeUndefined()
+    }
+    expect(outcomes.none).toBeGreaterThan(10)
+    expect(outcomes.whole).toBeGreaterThan(0)
+  })
+
+  test('fails typed with every operation, and leaves nothing', async () => {
+    const [name] = namesOf(small.closed, 'sst')
+    const image = withFile(small.closed, name, flipped(bytesOf(small.closed, name), 0))
+    for (let n = 1; ; n += 2) {
+      const fileSystem = new FaultFileSystem(await diskOf(image))
+      const fault = fileSystem.fail({ after: n - 1, errno: n % 4 === 1 ? 'EIO' : 'ENOSPC' })
+      let code: unknown
+      try {
+        await repair(DIRECTORY, { out: OUT, fileSystem })
+      } catch (error) {
+        code = (error as VarveError).code
+        expect(['IO_ERROR', 'NO_SPACE', 'CORRUPTION'], String(error)).toContain(code)
+      }
+      fault.cancel()
+      expect(await imageOf(fileSystem)).toEqual(image)
+      if (fault.struck === 0) break
+      if (code === undefined) expect((await verify(OUT, { fileSystem })).ok).toBe(true)
+      else expect(await fileSystem.stat(`${OUT}`)).toBeUndefined()
+    }
+  })
+})
+
+async function copyTo(disk: MemoryFileSystem, image: Image): Promise<void> {
+  const from: FileSystem = await diskOf(image)
+  await disk.mkdir(DIRECTORY)
+  await disk.syncDir('/')
+  for (const name of image.keys()) {
+    const file = await disk.open(`${DIRECTORY}/${name}`, 'create')
+    const bytes = bytesOf(image, name)
+    file.writeSync(bytes, 0)
+    await file.sync()
+    await file.close()
+  }
+  await disk.syncDir(DIRECTORY)
+  expect(await imageOf(from)).toEqual(await imageOf(disk))
+}
