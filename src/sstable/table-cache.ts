@@ -24,6 +24,8 @@ export interface TableCacheSettings {
   /** At least 1. */
   readonly maxOpenFiles: number
   readonly blockCache: BlockCache<Block>
+  /** The error for a table whose file is not there. Default: `CORRUPTION`, since some version still names it. */
+  readonly missing?: (path: string, cause: unknown) => VarveError
   /** Called when a table has to do without its filter. */
   readonly onFilterDamage?: (path: string, error: VarveError) => void
 }
@@ -91,6 +93,12 @@ export class TableCache {
       this.#opening.set(number, opening)
     }
     return opening
+  }
+
+  /** Opens a table so that, for as long as it is one of the `maxOpenFiles`, reading it needs the name of its file no more. */
+  async hold(number: number, sizeBytes: number): Promise<void> {
+    const reader = await this.open(number, sizeBytes)
+    await reader.file.hold()
   }
 
   /** Forgets an obsolete table, whose file is about to be unlinked. */
@@ -175,7 +183,7 @@ export class TableCache {
         return fileSystem.open(path, 'read')
       })
     } catch (error) {
-      throw openError(error, path)
+      throw this.#openError(error, path)
     }
   }
 
@@ -189,8 +197,13 @@ export class TableCache {
         return fileSystem.openSync(path, 'read')
       }
     } catch (error) {
-      throw openError(error, path)
+      throw this.#openError(error, path)
     }
+  }
+
+  #openError(error: unknown, path: string): VarveError {
+    if (errnoOf(error) !== 'ENOENT') return ioError(error, 'opening', path)
+    return (this.#settings.missing ?? missingTable)(path, error)
   }
 
   /** Whether `error` is a shortage of descriptors; half of ours are given back then. */
@@ -207,16 +220,10 @@ export class TableCache {
 }
 
 /** A table that is not there is damage: some version still names it. */
-function openError(error: unknown, path: string): VarveError {
-  if (errnoOf(error) === 'ENOENT') {
-    return new VarveError(
-      'CORRUPTION',
-      `The SSTable ${path} is missing. Restore a snapshot, or run repair().`,
-      {
-        cause: error,
-        path,
-      },
-    )
-  }
-  return ioError(error, 'opening', path)
+function missingTable(path: string, cause: unknown): VarveError {
+  return new VarveError(
+    'CORRUPTION',
+    `The SSTable ${path} is missing. Restore a snapshot, or run repair().`,
+    { cause, path },
+  )
 }

@@ -67,6 +67,16 @@ export class TableFile {
     }
   }
 
+  /** Opens the file if it is not, so that reads need its name no more for as long as it is not released. */
+  async hold(): Promise<void> {
+    this.#assertOpen()
+    try {
+      if (this.#descriptor === undefined) await this.#open()
+    } catch (error) {
+      throw ioError(error, 'opening', this.path)
+    }
+  }
+
   /** Closes the descriptor, at once or behind the reads under way; a later read opens another one. */
   release(): void {
     const descriptor = this.#descriptor

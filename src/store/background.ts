@@ -66,14 +66,17 @@ export interface BackgroundCounters {
   compactionBytesWritten: number
 }
 
+/** Before the first flush. */
+export const NOTHING_DONE: Readonly<BackgroundCounters> = {
+  flushes: 0,
+  flushBytes: 0,
+  compactions: 0,
+  compactionBytesRead: 0,
+  compactionBytesWritten: 0,
+}
+
 export class Background {
-  readonly counters: BackgroundCounters = {
-    flushes: 0,
-    flushBytes: 0,
-    compactions: 0,
-    compactionBytesRead: 0,
-    compactionBytesWritten: 0,
-  }
+  readonly counters: BackgroundCounters = { ...NOTHING_DONE }
   readonly #host: BackgroundHost
   readonly #settings: BackgroundSettings
   /** Word 0 calls the compaction under way off. Work that began with another one than this is to be dropped. */

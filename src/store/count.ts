@@ -2,10 +2,10 @@
 import { whenResident } from '../iterator/not-resident.js'
 import { VisibleCursor } from '../iterator/visible-cursor.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'
-import type { Engine } from './engine.js'
 import type { ReadPoint } from './pinned-moments.js'
 import type { ByteRange } from './range.js'
 import { cursorOver, RangeScan } from './range-scan.js'
+import type { ReadSource } from './read-source.js'
 
 /** Entries counted between two looks at the event loop. */
 const STEP_ENTRIES = 4096
@@ -20,7 +20,7 @@ export interface Extent {
 }
 
 /** What a reader at `at` sees in `range`. Leaves the block cache as it is. */
-export async function measureEntries(engine: Engine, range: ByteRange, at: ReadPoint): Promise<Extent> {
+export async function measureEntries(engine: ReadSource, range: ByteRange, at: ReadPoint): Promise<Extent> {
   const { tableCache, clock } = engine.parts
   const { sequence } = at
   const state = at.readState.pin()

@@ -24,12 +24,13 @@ import { ExpirySweeper } from './expiry-sweeper.js'
 import { journalFor } from './journal-for.js'
 import { KeepAlive } from './keep-alive.js'
 import { Leases } from './leases.js'
-import { LiveState } from './live-state.js'
+import type { LiveState } from './live-state.js'
 import { Metrics } from './metrics.js'
-import type { PinnedMoments, ReadPoint } from './pinned-moments.js'
+import type { PinnedMoments } from './pinned-moments.js'
 import type { ReadState } from './read-state.js'
 import type { RemovalListener } from './removals.js'
 import { StallGate } from './stall-gate.js'
+import type { StatisticsSource } from './statistics.js'
 import { Throttle } from './throttle.js'
 import { TurnBudget } from './turn-budget.js'
 
@@ -45,7 +46,7 @@ export interface CommitObserver {
 /** Frozen memtables that wait for their flush at most. */
 const MAX_FROZEN_MEMTABLES = 3
 
-export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
+export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   readonly pipeline: CommitPipeline
   readonly background: Background
   readonly turn: TurnBudget
@@ -88,7 +89,7 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
       onFailure: (error) => this.fail(error),
     })
     this.#throttle = new Throttle(this.gate, parts.picker, () => this.#waitForRelief())
-    this.live = new LiveState(parts.versions, parts.arenas, settings.shardCount, parts.memtables)
+    this.live = parts.live
     this.leases = new Leases(clock, events, settings.leakDetection === 'all')
     this.#prepareAt = settings.memtableSize / 8
     this.#lastSequence = parts.lastSequence
@@ -179,7 +180,7 @@ export class Engine implements CommitTarget, BackgroundHost, ReadPoint {
     const firstSequence = this.#lastSequence + 1
     assert(this.#lastSequence + operations.count < MAX_SEQUENCE, 'sequence numbers do not run out')
     if (!group.memoryOnly) this.journal.append(operations, firstSequence)
-    this.live.insert(operations, firstSequence, this.metrics)
+    this.live.insert(operations.bytes, OPERATIONS_START, operations.length, firstSequence, this.metrics)
     group.firstSequence = firstSequence
     this.#lastSequence += operations.count
     if (this.#parts.wal !== undefined) this.metrics.bytesLogged += operations.length

@@ -5,12 +5,11 @@
  * never changed. Memtables are flushed oldest first. A frozen memtable leaves the read state in the same step in which
  * the version with its table enters. A pinned moment reads what there was, also when everything has been cleared since.
  */
-import { assert, present } from '../base/assert.js'
+import { assert } from '../base/assert.js'
 import { isTombstone, Kind } from '../base/entry.js'
 import type { ArenaPool } from '../memtable/arena.js'
 import { Memtable } from '../memtable/memtable.js'
-import type { VersionSet } from '../version/version-set.js'
-import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
+import type { Version } from '../version/version.js'
 import { OperationReader } from '../wal/operation.js'
 import { PinnedMoments } from './pinned-moments.js'
 import { ReadState } from './read-state.js'
@@ -24,26 +23,29 @@ export interface WriteCounts {
   bytesWritten: number
 }
 
+/** Where the newest version is. */
+export interface CurrentVersion {
+  readonly current: Version
+}
+
 export class LiveState {
   /** The moments that views and transactions read at. */
   readonly moments = new PinnedMoments(this)
-  readonly #versions: VersionSet
+  readonly #versions: CurrentVersion
   readonly #arenas: ArenaPool
   readonly #shardCount: number
   readonly #operations = new OperationReader()
   #active: Memtable
   /** Newest first. */
-  #frozen: Memtable[]
+  #frozen: Memtable[] = []
   #readState: ReadState
 
-  /** Takes over `memtables`: oldest first, the last one not frozen. */
-  constructor(versions: VersionSet, arenas: ArenaPool, shardCount: number, memtables: readonly Memtable[]) {
+  constructor(versions: CurrentVersion, arenas: ArenaPool, shardCount: number) {
     this.#versions = versions
     this.#arenas = arenas
     this.#shardCount = shardCount
-    this.#active = present(memtables.at(-1), 'there is an active memtable')
-    this.#frozen = memtables.slice(0, -1).reverse()
-    this.#readState = new ReadState([this.#active, ...this.#frozen], versions.current)
+    this.#active = Memtable.create(arenas, shardCount)
+    this.#readState = new ReadState([this.#active], versions.current)
   }
 
   /** To use it across an `await`, pin it. */
@@ -60,21 +62,27 @@ export class LiveState {
     return this.#frozen
   }
 
-  /** Inserts a group, for which the active memtable has room; adds its writes to `counts`. */
-  insert(operations: GroupBuffer, firstSequence: number, counts: WriteCounts): void {
-    const reader = this.#operations.reset(operations.bytes, OPERATIONS_START, operations.length)
+  /** The largest sequence number in the memtables; 0 when there is nothing in them. */
+  get lastSequence(): number {
+    return Math.max(this.#active.lastSequence, this.#frozen.at(0)?.lastSequence ?? 0)
+  }
+
+  /** Inserts the operations in `bytes[start, end)`, for which the active memtable has room; adds them to `counts`. */
+  insert(bytes: Uint8Array, start: number, end: number, firstSequence: number, counts?: WriteCounts): void {
+    const reader = this.#operations.reset(bytes, start, end)
     const memtable = this.#active
     let sequence = firstSequence
     let sets = 0
     let deletes = 0
     let bytesWritten = 0
     while (reader.next()) {
-      const { bytes, kind, keyStart, keyEnd, valueStart, valueEnd } = reader
+      const { kind, keyStart, keyEnd, valueStart, valueEnd } = reader
       if (kind === Kind.delete) deletes++
       else if (!isTombstone(kind)) sets++
       bytesWritten += keyEnd - keyStart + valueEnd - valueStart
       memtable.insert(bytes, keyStart, keyEnd, sequence++, kind, bytes, valueStart, valueEnd)
     }
+    if (counts === undefined) return
     counts.sets += sets
     counts.deletes += deletes
     counts.bytesWritten += bytesWritten
@@ -116,6 +124,12 @@ export class LiveState {
       memtable.freeze()
       memtable.unpin()
     }
+  }
+
+  /** Lets go of everything that is in memory; what readers have pinned stays theirs. */
+  release(): void {
+    this.#readState.unpin()
+    for (const memtable of [this.#active, ...this.#frozen]) memtable.unpin()
   }
 
   /** Puts the newest of everything in place. */

@@ -16,6 +16,8 @@ import { KeepAlive } from './keep-alive.js'
 import { type KeyOf, keyEncodingOf } from './key-encoding.js'
 import { checkOptionNames } from './option-names.js'
 import { resolveSettings, type Settings, STORE_OPTION_NAMES, type StoreOptions } from './options.js'
+import { ReadOnlyEngine } from './read-only-engine.js'
+import { ReadOnlyStore } from './read-only-store.js'
 import { type OpenEngine, openEngine } from './recovery.js'
 import { Store } from './store.js'
 import { type ValueOf, valueEncodingOf } from './value-encoding.js'
@@ -24,13 +26,16 @@ import { type ValueOf, valueEncodingOf } from './value-encoding.js'
 const IN_MEMORY_PATH = ':memory:'
 
 /** The options of a store without a disk. */
-export type InMemoryOptions = Omit<StoreOptions, 'fileSystem' | 'persistence'>
+export type InMemoryOptions = Omit<StoreOptions, 'fileSystem' | 'persistence' | 'readOnly'>
 
 const IN_MEMORY_NAMES: ReadonlySet<string> = new Set(
-  [...STORE_OPTION_NAMES].filter((name) => name !== 'fileSystem' && name !== 'persistence'),
+  [...STORE_OPTION_NAMES].filter(
+    (name) => name !== 'fileSystem' && name !== 'persistence' && name !== 'readOnly',
+  ),
 )
 
 type KeyOption<O> = O extends { readonly keyEncoding: infer E } ? KeyOf<E> : string
+type Opened<O, K, V> = O extends { readonly readOnly: true } ? ReadOnlyStore<K, V> : Store<K, V>
 type ValueOption<O> = O extends { readonly valueEncoding: infer E } ? ValueOf<E> : Buffer
 
 /**
@@ -49,16 +54,24 @@ type ValueOption<O> = O extends { readonly valueEncoding: infer E } ? ValueOf<E>
 export function open<const O extends StoreOptions = Record<never, never>>(
   path: string,
   options?: O,
-): Promise<Store<KeyOption<O>, ValueOption<O>>>
+): Promise<Opened<O, KeyOption<O>, ValueOption<O>>>
 /** The same with key and value types that you name, for `'json'` and `'msgpack'`. */
+export function open<K, V>(
+  path: string,
+  options: StoreOptions & { readonly readOnly: true },
+): Promise<ReadOnlyStore<K, V>>
 export function open<K, V>(path: string, options?: StoreOptions): Promise<Store<K, V>>
-export async function open<K, V>(path: string, options: StoreOptions = {}): Promise<Store<K, V>> {
+export async function open<K, V>(
+  path: string,
+  options: StoreOptions = {},
+): Promise<Store<K, V> | ReadOnlyStore<K, V>> {
   if (typeof path !== 'string' || path === '') {
     throw new VarveError('INVALID_ARGUMENT', 'open takes the path of a directory as its first argument.')
   }
   const settings = resolveSettings(options)
   const directory = nodePath.resolve(path)
   const fileSystem = options.fileSystem ?? new NodeFileSystem()
+  if (settings.readOnly) return openReadOnly(directory, options, settings, fileSystem)
   if (settings.persistence !== 'none') return openStore(directory, options, settings, fileSystem)
   await refuseStoreOnDisk(directory, fileSystem)
   return openStore(directory, options, settings, new MemoryFileSystem({ strict: false }))
@@ -90,8 +103,7 @@ async function openStore<K, V>(
   settings: Settings,
   fileSystem: FileSystem,
 ): Promise<Store<K, V>> {
-  const keys = keyEncodingOf<K>(options.keyEncoding ?? 'utf8')
-  const values = valueEncodingOf<V>(options.valueEncoding ?? 'buffer')
+  const codec = codecOf<K, V>(options, settings)
   const ownExecutor =
     options.executor === undefined ? executorFor(fileSystem instanceof NodeFileSystem) : undefined
   const clock = options.clock ?? new SystemClock()
@@ -100,7 +112,7 @@ async function openStore<K, V>(
     const opening = openEngine(
       directory,
       settings,
-      { keyEncoding: keys.name },
+      { keyEncoding: codec.keys.name },
       {
         fileSystem,
         clock,
@@ -111,7 +123,7 @@ async function openStore<K, V>(
       },
     )
     const opened = await new KeepAlive(clock).during(opening)
-    const store = new Store(directory, opened, new Codec(keys, values, settings), ownExecutor, options)
+    const store = new Store(directory, opened, codec, ownExecutor, options)
     return await boundedStore(store, opened)
   } catch (error) {
     await ownExecutor?.close()
@@ -128,6 +140,26 @@ async function boundedStore<K, V>(store: Store<K, V>, { engine }: OpenEngine): P
     await store.close().catch(() => undefined)
     throw error
   }
+}
+
+async function openReadOnly<K, V>(
+  directory: string,
+  options: StoreOptions,
+  settings: Settings,
+  fileSystem: FileSystem,
+): Promise<ReadOnlyStore<K, V>> {
+  const codec = codecOf<K, V>(options, settings)
+  const clock = options.clock ?? new SystemClock()
+  const opening = ReadOnlyEngine.open({ directory, fileSystem, clock }, settings, {
+    keyEncoding: codec.keys.name,
+  })
+  return new ReadOnlyStore(directory, await new KeepAlive(clock).during(opening), codec)
+}
+
+function codecOf<K, V>(options: StoreOptions, settings: Settings): Codec<K, V> {
+  const keys = keyEncodingOf<K>(options.keyEncoding ?? 'utf8')
+  const values = valueEncodingOf<V>(options.valueEncoding ?? 'buffer')
+  return new Codec(keys, values, settings)
 }
 
 /** A store that is on the disk is not passed over in silence. */

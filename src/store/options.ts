@@ -77,6 +77,11 @@ export interface StoreOptions<
   readonly createIfMissing?: boolean
   /** Fail with `EXISTS` if the store is there. Default false. */
   readonly errorIfExists?: boolean
+  /**
+   * Open for reading only, beside a writer and any number of other readers: takes no lock, writes nothing. Default false.
+   * {@link ReadOnlyStore} tells what it sees.
+   */
+  readonly readOnly?: boolean
   /** How long to wait for the lock of another process. Default 0: fail at once with `LOCKED`. */
   readonly lockTimeout?: number
 
@@ -141,6 +146,7 @@ export interface Settings {
   readonly cleanupIntervalMs: number
   readonly createIfMissing: boolean
   readonly errorIfExists: boolean
+  readonly readOnly: boolean
   readonly lockTimeoutMs: number
   readonly shardCount: number
   readonly memtableSize: number
@@ -242,6 +248,23 @@ function checkLeakDetection(value: LeakDetection | undefined): LeakDetection {
   throw new VarveError('INVALID_ARGUMENT', `leakDetection must be 'sampled' or 'all', not ${shown(value)}.`)
 }
 
+function checkReadOnly({ readOnly, errorIfExists }: StoreOptions, persistence: Persistence): boolean {
+  if (!flag('readOnly', readOnly, false)) return false
+  if (persistence === 'none') {
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      "readOnly opens a store on disk, and persistence 'none' has none. Leave one of the two out.",
+    )
+  }
+  if (errorIfExists === true) {
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      'readOnly opens a store that is there, which errorIfExists refuses. Leave one of the two out.',
+    )
+  }
+  return true
+}
+
 function checkCompression(value: CompressionOption | undefined): 'snappy' | 'gzip' | 'none' {
   if (value === undefined || value === true || value === 'snappy') return 'snappy'
   if (value === false || value === 'none') return 'none'
@@ -282,6 +305,7 @@ export const STORE_OPTION_NAMES: ReadonlySet<string> = new Set<keyof StoreOption
   'onExpire',
   'createIfMissing',
   'errorIfExists',
+  'readOnly',
   'lockTimeout',
   'shardCount',
   'memtableSize',
@@ -325,6 +349,7 @@ export function resolveSettings(options: StoreOptions): Settings {
     cleanupIntervalMs: checkDuration('cleanupInterval', options.cleanupInterval, 60_000),
     createIfMissing: flag('createIfMissing', options.createIfMissing, true),
     errorIfExists: flag('errorIfExists', options.errorIfExists, false),
+    readOnly: checkReadOnly(options, persistence),
     lockTimeoutMs: checkDuration('lockTimeout', options.lockTimeout, 0),
     shardCount,
     memtableSize: integer('memtableSize', options.memtableSize, 4 * MiB, KiB, GiB),

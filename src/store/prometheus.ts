@@ -113,7 +113,11 @@ export function prometheusText(statistics: StoreStatistics, options: PrometheusO
       'Bytes written to the disk for each byte written.',
       statistics.amplification.write,
     )
-    .gauge('read_amplification', 'Tables searched for each key that is looked up.', statistics.amplification.read)
+    .gauge(
+      'read_amplification',
+      'Tables searched for each key that is looked up.',
+      statistics.amplification.read,
+    )
     .gauge(
       'space_amplification',
       'Bytes of all tables for each byte of the deepest level.',

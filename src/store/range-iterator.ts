@@ -14,13 +14,13 @@ import { NotResident } from '../iterator/not-resident.js'
 import { VisibleCursor } from '../iterator/visible-cursor.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'
 import type { Codec } from './codec.js'
-import type { Engine } from './engine.js'
 import type { KeyInput } from './key-encoding.js'
 import type { Lease } from './leases.js'
 import type { ReadPoint } from './pinned-moments.js'
 import { type ByteRange, successorOf } from './range.js'
 import { checkCount, type Scan } from './range-options.js'
 import { cursorOver, RangeScan } from './range-scan.js'
+import type { ReadSource } from './read-source.js'
 
 /** What an iterator hands out. */
 export type Projection = 'entry' | 'key' | 'value'
@@ -34,7 +34,7 @@ const CHUNK_BYTES = 128 * 1024
 const CHUNK_COST = 16 * 1024
 
 export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterable<T> {
-  readonly #engine: Engine
+  readonly #engine: ReadSource
   readonly #codec: Codec<K, V>
   /** On the read state. */
   readonly #lease: Lease
@@ -64,7 +64,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   readonly #take = (entry: VisibleCursor): boolean => this.#takeEntry(entry)
 
   constructor(
-    engine: Engine,
+    engine: ReadSource,
     codec: Codec<K, V>,
     projection: Projection,
     { range, reverse, limit, filter, signal, fillCache }: Scan<K, V>,

@@ -2,12 +2,13 @@
 import { VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
 import { measureEntries } from './count.js'
-import type { Engine } from './engine.js'
+import { estimateBytes, estimateCount } from './estimate.js'
 import type { KeyInput } from './key-encoding.js'
 import type { ReadPoint } from './pinned-moments.js'
-import { byteRangeOf, type KeyRange } from './range.js'
+import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
 import { type Projection, RangeIterator } from './range-iterator.js'
 import { type Moment, type RangeOptions, scanOf } from './range-options.js'
+import type { ReadSource } from './read-source.js'
 import { type Entry, Reader } from './reader.js'
 
 /**
@@ -15,13 +16,13 @@ import { type Entry, Reader } from './reader.js'
  * the `…Sync` ones block the thread for it. A key that is not there is `undefined`, not an error.
  */
 export abstract class Readable<K, V> {
-  readonly #engine: Engine
+  readonly #engine: ReadSource
   readonly #codec: Codec<K, V>
   readonly #reader: Reader<K, V>
   readonly #at: ReadPoint
 
   /** @internal */
-  constructor(engine: Engine, codec: Codec<K, V>, at: ReadPoint = engine) {
+  constructor(engine: ReadSource, codec: Codec<K, V>, at: ReadPoint = engine) {
     this.#engine = engine
     this.#codec = codec
     this.#at = at
@@ -73,6 +74,11 @@ export abstract class Readable<K, V> {
     return this.#reader.getEntry(key as unknown as K)
   }
 
+  /** Milliseconds until the entry expires; `Infinity` for never, undefined when there is none. */
+  async ttl(key: KeyInput<K>): Promise<number | undefined> {
+    return (await this.getEntry(key))?.ttl
+  }
+
   /** Whether there is a value under `key`. */
   async exists(key: KeyInput<K>): Promise<boolean> {
     this.checkOpen()
@@ -115,6 +121,23 @@ export abstract class Readable<K, V> {
   async size(): Promise<number> {
     this.checkOpen()
     return (await measureEntries(this.#engine, { lower: undefined, upper: undefined }, this.#at)).bytes
+  }
+
+  /** About the number of entries, at once: overwritten and expired ones count until compaction has removed them. */
+  estimateCount(): number {
+    this.checkOpen()
+    return estimateCount(this.#at.readState)
+  }
+
+  /**
+   * About the bytes of the keys and values in a range, at once and without reading a block: exact to a data block or, in
+   * tables of more than some 16 MiB, to an index partition; overwritten ones count until compaction has removed them.
+   */
+  estimateSize(range: KeyRange<K> = {}): number {
+    this.checkOpen()
+    const bounds = byteRangeOf(range, this.#codec.keys)
+    if (isEmptyRange(bounds)) return 0
+    return estimateBytes(this.#at.readState, bounds, this.#engine.parts.tableCache)
   }
 
   #iterate<T>(projection: Projection, range: RangeOptions<K, V>): RangeIterator<T, K, V> {

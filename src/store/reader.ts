@@ -11,9 +11,9 @@ import { NotResident, whenResident } from '../iterator/not-resident.js'
 import type { SearchKey } from '../memtable/search-key.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'
 import type { Codec } from './codec.js'
-import type { Engine } from './engine.js'
 import type { ReadPoint } from './pinned-moments.js'
 import { LookupResult, lookUp } from './point-lookup.js'
+import type { ReadSource } from './read-source.js'
 
 /** An entry with what the store knows of it. */
 export interface Entry<K, V> {
@@ -36,7 +36,7 @@ const READ_COST = 512
 type Projection<T> = (result: LookupResult, key: SearchKey) => T
 
 export class Reader<K, V> {
-  readonly #engine: Engine
+  readonly #engine: ReadSource
   readonly #codec: Codec<K, V>
   readonly #at: ReadPoint
   readonly #result = new LookupResult()
@@ -48,7 +48,7 @@ export class Reader<K, V> {
   readonly #counts: boolean
 
   /** Reads at `at`; by default the newest state. */
-  constructor(engine: Engine, codec: Codec<K, V>, at: ReadPoint = engine) {
+  constructor(engine: ReadSource, codec: Codec<K, V>, at: ReadPoint = engine) {
     this.#engine = engine
     this.#codec = codec
     this.#at = at

@@ -8,30 +8,27 @@
  */
 import { NEVER } from '../base/entry.js'
 import { ioError, VarveError } from '../base/errors.js'
-import { parseFileName } from '../base/file-names.js'
 import { BlockCache } from '../cache/block-cache.js'
-import { pickerSettings } from '../compaction/compaction-plan.js'
 import { jobsOn } from '../compaction/jobs.js'
 import { type TableSettings, tablePath } from '../compaction/table-writer.js'
 import type { Clock } from '../env/clock.js'
 import type { Executor } from '../env/executor.js'
 import type { FileSystem, Lock } from '../env/file-system.js'
-import { ArenaPool } from '../memtable/arena.js'
-import { Memtable } from '../memtable/memtable.js'
 import type { Block } from '../sstable/block.js'
 import { TableCache } from '../sstable/table-cache.js'
 import { storeExists } from '../version/recover-state.js'
 import { VersionSet } from '../version/version-set.js'
-import { OperationReader } from '../wal/operation.js'
-import { type Replayed, replay } from '../wal/replay.js'
+import type { Replayed } from '../wal/replay.js'
 import { Wal } from '../wal/wal.js'
 import { Engine } from './engine.js'
-import type { EngineParts } from './engine-parts.js'
+import { arenasFor, type EngineParts, pickerFor } from './engine-parts.js'
 import { StoreEmitter } from './events.js'
+import { LiveState } from './live-state.js'
+import { replayInto } from './log-replay.js'
 import { ObsoleteTables } from './obsolete-tables.js'
 import type { Settings } from './options.js'
 import { collectSnapshotLeftovers } from './snapshot-directory.js'
-import { notFound, prepareDirectory, takeLock } from './store-directory.js'
+import { checkFacts, notFound, prepareDirectory, takeLock } from './store-directory.js'
 
 /** What a store runs on. */
 export interface Surroundings {
@@ -99,16 +96,16 @@ async function recoverEngine(
       filterBitsPerKey: settings.filterBitsPerKey,
     }
     const jobs = jobsOn({ fileSystem, pause: () => new Promise((resolve) => clock.nextTurn(resolve)) })
-    const arenas = new ArenaPool(settings.memtableSize + Memtable.headBytes(settings.shardCount))
-    const log = await replayLog(directory, settings, versions.set, fileSystem, arenas)
+    const live = new LiveState(versions.set, arenasFor(settings), settings.shardCount)
+    const replayed = await replayInto(live, { fileSystem, directory, log: versions.set })
     // Without a log nothing else than tables may hold what was logged.
     const isLogged = settings.persistence === 'wal' || settings.persistence === 'hybrid'
-    const unsafe = !isLogged || !log.replayed.closedInOrder
-    if (unsafe) await flushReplayed(log.memtables, versions.set, surroundings, tableSettings, jobs.flush)
-    if (isLogged) wal = await beginLog(directory, settings, versions.set, fileSystem, log.replayed)
+    const unsafe = !isLogged || !replayed.closedInOrder
+    if (unsafe) await flushReplayed(live, versions.set, surroundings, tableSettings, jobs.flush)
+    if (isLogged) wal = await beginLog(directory, settings, versions.set, fileSystem, replayed)
     else await endLog(versions.set)
-    await collectOrphans(directory, versions.set, fileSystem, wal, log.replayed, events)
-    const memtables = unsafe ? [Memtable.create(arenas, settings.shardCount)] : log.memtables
+    await collectOrphans(directory, versions.set, fileSystem, wal, replayed, events)
+    live.install()
     const parts: EngineParts = {
       settings,
       fileSystem,
@@ -116,17 +113,13 @@ async function recoverEngine(
       executor,
       jobs,
       tableSettings,
-      picker: pickerSettings(settings.targetFileSize, {
-        level0Trigger: settings.level0CompactionTrigger,
-        levelMultiplier: settings.levelSizeMultiplier,
-      }),
+      picker: pickerFor(settings),
       versions: versions.set,
       wal,
       tableCache,
       blockCache,
-      arenas,
-      memtables,
-      lastSequence: log.replayed.lastSequence,
+      live,
+      lastSequence: replayed.lastSequence,
       events,
       obsoleteTables: versions.obsolete,
       random: surroundings.random,
@@ -186,106 +179,38 @@ async function openVersions(
   return { set, obsolete }
 }
 
-/** A store that was written with other encodings would be read as nonsense. */
-function checkFacts(
-  directory: string,
-  found: Readonly<Record<string, string>>,
-  wanted: Readonly<Record<string, string>>,
-): void {
-  for (const [name, value] of Object.entries(wanted)) {
-    if (found[name] === undefined || found[name] === value) continue
-    throw new VarveError(
-      'INVALID_ARGUMENT',
-      `The store in ${directory} was made with ${name} '${found[name]}'. Open it with that, not with '${value}'.`,
-      { path: directory },
-    )
-  }
-}
-
-interface ReplayedLog {
-  readonly replayed: Replayed
-  /** Oldest first; the last one is not frozen. */
-  readonly memtables: readonly Memtable[]
-}
-
-async function replayLog(
-  directory: string,
-  settings: Settings,
-  versions: VersionSet,
-  fileSystem: FileSystem,
-  arenas: ArenaPool,
-): Promise<ReplayedLog> {
-  const names = await fileSystem.readdir(directory)
-  const memtables = [Memtable.create(arenas, settings.shardCount)]
-  const operations = new OperationReader()
-  const replayed = await replay(
-    {
-      fileSystem,
-      directory,
-      databaseId: versions.databaseId,
-      numbers: names.flatMap((name) => {
-        const parsed = parseFileName(name)
-        // Segments of a log that was given up may still be there.
-        const counts = parsed?.kind === 'wal' && (versions.logged || parsed.number >= versions.logNumber)
-        return counts ? [parsed.number] : []
-      }),
-      fromSequence: versions.flushedSequence,
-      ...(versions.logged && versions.logNumber > 0
-        ? { known: { number: versions.logNumber, length: 0 } }
-        : {}),
-    },
-    (firstSequence, count, bytes, start, end) => {
-      const needed = Memtable.bytesNeeded(count, end - start)
-      let memtable = memtables[memtables.length - 1]
-      if (!memtable.hasRoom(needed)) {
-        memtable.freeze()
-        memtable = Memtable.create(arenas, settings.shardCount, needed)
-        memtables.push(memtable)
-      }
-      let sequence = firstSequence
-      operations.reset(bytes, start, end)
-      while (operations.next()) {
-        const { keyStart, keyEnd, kind, valueStart, valueEnd } = operations
-        memtable.insert(bytes, keyStart, keyEnd, sequence++, kind, bytes, valueStart, valueEnd)
-      }
-    },
-  )
-  return {
-    replayed,
-    memtables: memtables.filter((memtable, i) => memtable.entryCount > 0 || i === memtables.length - 1),
-  }
-}
-
 /**
  * Writes tables for what was replayed. After a crash the log's last bytes may have been kept by the page cache while a
  * sync of them had failed; nothing new may be built on that (crash model, point 5).
  */
 async function flushReplayed(
-  memtables: readonly Memtable[],
+  live: LiveState,
   versions: VersionSet,
   { executor, clock }: Surroundings,
   tables: TableSettings,
   flush: ReturnType<typeof jobsOn>['flush'],
 ): Promise<void> {
-  for (const memtable of memtables) {
-    if (memtable.entryCount > 0) {
-      memtable.freeze()
-      const { table } = await executor.execute(flush, {
-        tables,
-        memtable: memtable.image,
-        tableNumber: versions.nextFileNumber(),
-        pinned: [],
-        // Nobody was told yet of what has expired.
-        now: -NEVER,
-        createdAt: clock.now(),
-      })
-      await versions.logAndApply({
+  if (live.active.entryCount > 0) live.replaceActive(0)
+  for (let memtable = live.oldestFrozen(); memtable !== undefined; memtable = live.oldestFrozen()) {
+    const { image, lastSequence } = memtable
+    const flushed = memtable
+    const { table } = await executor.execute(flush, {
+      tables,
+      memtable: image,
+      tableNumber: versions.nextFileNumber(),
+      pinned: [],
+      // Nobody was told yet of what has expired.
+      now: -NEVER,
+      createdAt: clock.now(),
+    })
+    await versions.logAndApply(
+      {
         ...(table === undefined ? {} : { added: [{ level: 0, table }] }),
-        flushedSequence: memtable.lastSequence,
-        lastSequence: memtable.lastSequence,
-      })
-    }
-    memtable.unpin()
+        flushedSequence: lastSequence,
+        lastSequence,
+      },
+      () => live.flushed(flushed),
+    )
   }
 }
 

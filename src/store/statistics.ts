@@ -1,10 +1,16 @@
 /** What a store tells of itself: plain data, gathered when asked. */
+import type { BlockCache } from '../cache/block-cache.js'
+import type { PickerSettings } from '../compaction/compaction-plan.js'
 import { compactionScores } from '../compaction/level-targets.js'
-import type { Engine } from './engine.js'
+import type { Block } from '../sstable/block.js'
+import type { BackgroundCounters } from './background.js'
+import type { CommitJournal } from './commit-journal.js'
 import { estimateBytes, estimateCount } from './estimate.js'
 import type { LatencyStatistics } from './latency.js'
 import type { Leases, OpenReader } from './leases.js'
-import type { StallStatistics } from './stall-gate.js'
+import type { CurrentVersion, LiveState } from './live-state.js'
+import type { ReadSource } from './read-source.js'
+import type { StallGate, StallStatistics } from './stall-gate.js'
 
 export interface LevelStatistics {
   readonly level: number
@@ -96,7 +102,20 @@ export interface StoreStatistics {
 
 const EVERYTHING = { lower: undefined, upper: undefined }
 
-export function statisticsOf(engine: Engine): StoreStatistics {
+/** What the figures are taken from. */
+export interface StatisticsSource extends ReadSource {
+  readonly parts: ReadSource['parts'] & {
+    readonly versions: CurrentVersion
+    readonly blockCache: BlockCache<Block>
+    readonly picker: PickerSettings
+  }
+  readonly live: LiveState
+  readonly journal: Pick<CommitJournal, 'segmentCount' | 'sizeBytes' | 'syncedSequence'>
+  readonly background: { readonly counters: BackgroundCounters }
+  readonly gate: StallGate
+}
+
+export function statisticsOf(engine: StatisticsSource): StoreStatistics {
   const { journal } = engine
   const { versions, blockCache, tableCache, picker } = engine.parts
   const scores = compactionScores(versions.current, picker)
@@ -106,7 +125,7 @@ export function statisticsOf(engine: Engine): StoreStatistics {
   const background = engine.background.counters
   const frozen = engine.live.frozen
   return {
-    sequence: engine.lastSequence,
+    sequence: engine.sequence,
     gets: metrics.gets,
     sets: metrics.sets,
     deletes: metrics.deletes,

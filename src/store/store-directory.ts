@@ -3,7 +3,7 @@ import * as nodePath from 'node:path'
 import { errnoOf, ioError, VarveError } from '../base/errors.js'
 import { CURRENT_NAME, LOCK_NAME, parseFileName } from '../base/file-names.js'
 import type { Clock } from '../env/clock.js'
-import { type FileSystem, type Lock, LockHeldError } from '../env/file-system.js'
+import { type FileStatus, type FileSystem, type Lock, LockHeldError } from '../env/file-system.js'
 
 /** How long to wait between two attempts at a lock. */
 const LOCK_RETRY_MS = 20
@@ -20,13 +20,7 @@ export async function prepareDirectory(
       if (!createIfMissing) throw notFound(directory)
       await makeDirectory(directory, fileSystem)
     } else if (status.kind !== 'directory') {
-      throw new VarveError(
-        'INVALID_ARGUMENT',
-        `${directory} is a file. A store needs a directory of its own.`,
-        {
-          path: directory,
-        },
-      )
+      throw noDirectory(directory)
     }
     const names = await fileSystem.readdir(directory)
     refuseForeignDirectory(directory, names)
@@ -62,6 +56,19 @@ async function syncName(directory: string, fileSystem: FileSystem): Promise<void
   }
 }
 
+/** Throws `NOT_FOUND` or `INVALID_ARGUMENT` when there is no directory that a store may be in. Makes nothing. */
+export async function requireDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
+  let status: FileStatus | undefined
+  try {
+    status = await fileSystem.stat(directory)
+  } catch (error) {
+    throw ioError(error, 'opening', directory)
+  }
+  if (status === undefined)
+    throw new VarveError('NOT_FOUND', `There is no store in ${directory}.`, { path: directory })
+  if (status.kind !== 'directory') throw noDirectory(directory)
+}
+
 /** A directory without a store must be empty: somebody else's files are not mixed with ours. */
 function refuseForeignDirectory(directory: string, names: readonly string[]): void {
   const foreign = names.find((name) => parseFileName(name) === undefined)
@@ -78,6 +85,12 @@ function refuseForeignDirectory(directory: string, names: readonly string[]): vo
 function isStoreFile(name: string): boolean {
   const kind = parseFileName(name)?.kind
   return kind === 'wal' || kind === 'sst' || kind === 'manifest'
+}
+
+function noDirectory(directory: string): VarveError {
+  return new VarveError('INVALID_ARGUMENT', `${directory} is a file. A store needs a directory of its own.`, {
+    path: directory,
+  })
 }
 
 /** The error for a store that may not be made. */
@@ -115,4 +128,20 @@ function lockedError(directory: string, error: LockHeldError): VarveError {
     `The store in ${directory} is open: its lock is ${error.message}. ${advice}`,
     { path: `${directory}/${LOCK_NAME}`, cause: error },
   )
+}
+
+/** A store that was written with other encodings would be read as nonsense. */
+export function checkFacts(
+  directory: string,
+  found: Readonly<Record<string, string>>,
+  wanted: Readonly<Record<string, string>>,
+): void {
+  for (const [name, value] of Object.entries(wanted)) {
+    if (found[name] === undefined || found[name] === value) continue
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `The store in ${directory} was made with ${name} '${found[name]}'. Open it with that, not with '${value}'.`,
+      { path: directory },
+    )
+  }
 }

@@ -4,20 +4,16 @@
  * It holds no data of its own. Writes go to the commit pipeline, point reads to the reader, ranges to iterators, upkeep
  * to the engine.
  */
-import { ioError, VarveError } from '../base/errors.js'
+import { ioError } from '../base/errors.js'
 import type { Executor } from '../env/executor.js'
 import type { Codec } from './codec.js'
 import type { Engine } from './engine.js'
-import { estimateBytes, estimateCount } from './estimate.js'
-import type { StoreEvents } from './events.js'
 import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
 import type { OpenEngine } from './recovery.js'
 import { Announcer, type RemovalCallbacks } from './removals.js'
 import type { SnapshotInfo } from './snapshot-info.js'
 import { type SnapshotOptions, Snapshots } from './snapshots.js'
-import { type StoreStatistics, statisticsOf } from './statistics.js'
 import { type VerifyOptions, type VerifyReport, verifyOpen } from './verify.js'
-import { View } from './view.js'
 import { WatchHub } from './watch-hub.js'
 import type { WatchOptions } from './watch-options.js'
 import type { KeyOrRange } from './watch-target.js'
@@ -30,15 +26,12 @@ import { Writable } from './writable.js'
  * Every method rejects (the `…Sync` ones throw) with a `VarveError`; after `close` its code is `CLOSED`.
  */
 export class Store<K = string, V = Buffer> extends Writable<K, V> {
-  /** The directory, as an absolute path. */
-  readonly path: string
   readonly #engine: Engine
   readonly #codec: Codec<K, V>
   readonly #lock: OpenEngine['lock']
   readonly #ownExecutor: Executor | undefined
   readonly #snapshots: Snapshots
   readonly #watchHub: WatchHub
-  #closing: Promise<void> | undefined
 
   /** @internal */
   constructor(
@@ -48,8 +41,7 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     ownExecutor: Executor | undefined,
     callbacks: RemovalCallbacks = {},
   ) {
-    super(opened.engine, codec)
-    this.path = path
+    super(path, opened.engine, codec)
     this.#engine = opened.engine
     this.#lock = opened.lock
     this.#codec = codec
@@ -61,13 +53,7 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     this.#snapshots = new Snapshots(engine)
   }
 
-  // Moments
-
-  /** Pins the store as it is now. Close it: `using view = store.view()`. */
-  view(): View<K, V> {
-    this.checkOpen()
-    return new View(this.#engine, this.#codec)
-  }
+  // Changes
 
   /**
    * The changes of a key or a range, all of them by default, from now on or `from` a sequence number: each committed write
@@ -84,25 +70,6 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
   watch(keyOrRange: KeyOrRange<K> = {}, options: WatchOptions = {}): Watcher<K, V> {
     this.checkOpen()
     return new Watcher(this.#watchHub, this.#codec, keyOrRange, options)
-  }
-
-  // Estimates
-
-  /** About the number of entries, at once: overwritten and expired ones count until compaction has removed them. */
-  estimateCount(): number {
-    this.checkOpen()
-    return estimateCount(this.#engine.readState)
-  }
-
-  /**
-   * About the bytes of the keys and values in a range, at once and without reading a block: exact to a data block or, in
-   * tables of more than some 16 MiB, to an index partition; overwritten ones count until compaction has removed them.
-   */
-  estimateSize(range: KeyRange<K> = {}): number {
-    this.checkOpen()
-    const bounds = byteRangeOf(range, this.#codec.keys)
-    if (isEmptyRange(bounds)) return 0
-    return estimateBytes(this.#engine.readState, bounds, this.#engine.parts.tableCache)
   }
 
   // Snapshots
@@ -178,43 +145,14 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     return this.#engine.keepAlive.during(verifyOpen(this.#engine, options))
   }
 
-  /** What the store knows of itself now. */
-  stats(): StoreStatistics {
+  /** A store that writes is always at its newest state: resolves to false. For code that takes read-only stores too. */
+  async refresh(): Promise<boolean> {
     this.checkOpen()
-    return statisticsOf(this.#engine)
+    return false
   }
 
-  /** Calls `listener` on each event of that name. */
-  on<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents<K, V>[E]) => void): this {
-    this.#engine.parts.events.on(event, listener as (payload: StoreEvents[E]) => void)
-    return this
-  }
-
-  /** Calls `listener` no more. */
-  off<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents<K, V>[E]) => void): this {
-    this.#engine.parts.events.off(event, listener as (payload: StoreEvents[E]) => void)
-    return this
-  }
-
-  /** Whether the store can be used. */
-  get isOpen(): boolean {
-    return this.#closing === undefined
-  }
-
-  /**
-   * Waits for the writes that were made, brings what durability owes to the device, lets the lock go. Idempotent.
-   * Rejects when something of that failed; the store is closed all the same.
-   */
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
-    return this.#closing
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
-  }
-
-  async #close(): Promise<void> {
+  /** Waits for the writes that were made, brings what durability owes to the device, lets the lock go. */
+  protected override async shutDown(): Promise<void> {
     try {
       await this.#snapshots.close()
       await this.#engine.pipeline.drained()
@@ -227,12 +165,4 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
       })
     }
   }
-
-  protected override checkOpen(): void {
-    if (this.#closing !== undefined) throw closedError()
-  }
-}
-
-function closedError(): VarveError {
-  return new VarveError('CLOSED', 'The store is closed. Open it again.')
 }

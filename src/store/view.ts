@@ -1,9 +1,10 @@
 /** A read view: the store as it was at one moment, held in memory. */
 import { VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
-import type { Engine } from './engine.js'
 import type { Lease } from './leases.js'
+
 import type { Moment } from './range-options.js'
+import type { ReadSource } from './read-source.js'
 import { Readable } from './readable.js'
 
 /**
@@ -18,13 +19,13 @@ import { Readable } from './readable.js'
  */
 export class View<K, V> extends Readable<K, V> implements Moment {
   readonly sequence: number
-  readonly #engine: Engine
+  readonly #engine: ReadSource
   readonly #lease: Lease
   #closed = false
 
   /** @internal */
-  constructor(engine: Engine, codec: Codec<K, V>) {
-    const moment = engine.pinned.pin(engine.lastSequence)
+  constructor(engine: ReadSource, codec: Codec<K, V>) {
+    const moment = engine.pinned.pin(engine.sequence)
     super(engine, codec, moment)
     this.sequence = moment.sequence
     this.#engine = engine

@@ -8,9 +8,11 @@ import { ConditionalWriter, type Decide } from './conditional-writer.js'
 import { incremented, updated, whenAbsent, whenEqual, withExpiry } from './conditions.js'
 import type { Engine } from './engine.js'
 import type { KeyInput } from './key-encoding.js'
+
+import { OpenStore } from './open-store.js'
 import { checkDuration, type Durability } from './options.js'
+
 import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
-import { Readable } from './readable.js'
 import { Reader } from './reader.js'
 import { Transaction } from './transaction.js'
 import type { ValueInput } from './value-encoding.js'
@@ -33,7 +35,7 @@ export interface BatchResult {
 }
 
 /** Everything that writes. A write is refused whole: whatever is wrong with it, nothing is written. */
-export abstract class Writable<K, V> extends Readable<K, V> {
+export abstract class Writable<K, V> extends OpenStore<K, V> {
   readonly #engine: Engine
   readonly #codec: Codec<K, V>
   readonly #reader: Reader<K, V>
@@ -42,8 +44,8 @@ export abstract class Writable<K, V> extends Readable<K, V> {
   readonly #defaultTtlMs: number
 
   /** @internal */
-  constructor(engine: Engine, codec: Codec<K, V>) {
-    super(engine, codec)
+  constructor(path: string, engine: Engine, codec: Codec<K, V>) {
+    super(path, engine, codec)
     const { settings } = engine.parts
     this.#engine = engine
     this.#codec = codec
@@ -155,11 +157,6 @@ export abstract class Writable<K, V> extends Readable<K, V> {
   }
 
   // Time to live
-
-  /** Milliseconds until the entry expires; `Infinity` for never, undefined when there is none. */
-  async ttl(key: KeyInput<K>): Promise<number | undefined> {
-    return (await this.getEntry(key))?.ttl
-  }
 
   /** Lets the entry expire in `ttlMs` milliseconds; resolves to whether it was there. 0 takes an expiry away. */
   async expire(key: KeyInput<K>, ttlMs: number, options?: DurabilityOptions): Promise<boolean> {

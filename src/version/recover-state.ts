@@ -15,9 +15,6 @@ import type { ManifestState } from './manifest-state.js'
 /** File-system calls in flight at once. */
 const CONCURRENCY = 32
 
-/** How often a reader beside a live writer looks again when the files changed under its hands. */
-const ATTEMPTS = 8
-
 export interface RecoveredState {
   readonly databaseId: Uint8Array
   /** The largest epoch that any MANIFEST here has. */
@@ -25,6 +22,8 @@ export interface RecoveredState {
   /** The names in the directory. */
   readonly names: readonly string[]
   readonly state: ManifestState
+  /** Whether nothing stands behind the MANIFEST's last whole record. */
+  readonly isWhole: boolean
 }
 
 /**
@@ -59,38 +58,24 @@ export async function storeExists(fileSystem: FileSystem, directory: string): Pr
   }
 }
 
+/** CURRENT of the store in `directory`; `NOT_FOUND` when there is none, `CORRUPTION` when it is missing or damaged. */
+export async function requireCurrent(fileSystem: FileSystem, directory: string): Promise<Current> {
+  const current = await readCurrent(fileSystem, directory)
+  if (current !== undefined) return current
+  await storeExists(fileSystem, directory)
+  throw new VarveError('NOT_FOUND', `There is no store in ${directory}.`, { path: directory })
+}
+
 /** Reads and checks the state of the store in `directory`. */
 export async function recoverState(fileSystem: FileSystem, directory: string): Promise<RecoveredState> {
-  const current = await readCurrent(fileSystem, directory)
-  if (current === undefined) {
-    await storeExists(fileSystem, directory)
-    throw new VarveError('NOT_FOUND', `There is no store in ${directory}.`, { path: directory })
-  }
+  const current = await requireCurrent(fileSystem, directory)
   const path = `${directory}/${manifestName(current.manifestNumber)}`
   const bytes = await readManifestBytes(fileSystem, path)
-  const { state } = decodeManifest(bytes, path, { ...current, number: current.manifestNumber })
+  const { state, validLength } = decodeManifest(bytes, path, { ...current, number: current.manifestNumber })
   const names = await listDirectory(fileSystem, directory)
   const epoch = await checkNewerManifests(fileSystem, directory, names, current)
   await checkTables(fileSystem, directory, state)
-  return { databaseId: current.databaseId, epoch, names, state }
-}
-
-/**
- * The same beside a live writer, who may replace the files while they are read: what looks like damage counts only
- * when CURRENT and its MANIFEST are still the same behind it.
- */
-export async function recoverStateBesideWriter(
-  fileSystem: FileSystem,
-  directory: string,
-): Promise<RecoveredState> {
-  for (let attempt = 1; ; attempt++) {
-    const before = await fingerprint(fileSystem, directory)
-    try {
-      return await recoverState(fileSystem, directory)
-    } catch (error) {
-      if (attempt === ATTEMPTS || before === (await fingerprint(fileSystem, directory))) throw error
-    }
-  }
+  return { databaseId: current.databaseId, epoch, names, state, isWhole: validLength === bytes.length }
 }
 
 /** The names in the store's directory. */
@@ -100,14 +85,6 @@ export async function listDirectory(fileSystem: FileSystem, directory: string): 
   } catch (error) {
     throw ioError(error, 'listing', directory)
   }
-}
-
-async function fingerprint(fileSystem: FileSystem, directory: string): Promise<string> {
-  const current = await readCurrent(fileSystem, directory).catch(() => undefined)
-  if (current === undefined) return 'none'
-  const path = `${directory}/${manifestName(current.manifestNumber)}`
-  const status = await fileSystem.stat(path).catch(() => undefined)
-  return `${current.manifestNumber} ${current.epoch} ${current.sealedLength} ${status?.sizeBytes}`
 }
 
 /** Throws when a newer MANIFEST has been live, so that CURRENT is an old one; returns the largest epoch. */

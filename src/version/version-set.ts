@@ -17,7 +17,7 @@ import { deleteManifests } from './delete-manifests.js'
 import { LiveVersions } from './live-versions.js'
 import { applyEdit, type EditOrMaker, type ManifestState } from './manifest-state.js'
 import { ManifestWriter } from './manifest-writer.js'
-import { listDirectory, recoverState, recoverStateBesideWriter } from './recover-state.js'
+import { listDirectory, recoverState } from './recover-state.js'
 import { Version } from './version.js'
 import type { VersionEdit } from './version-edit.js'
 
@@ -56,7 +56,6 @@ const MAX_EDITS_PER_SNAPSHOT = 4
 export class VersionSet {
   /** 16 bytes that no other store has; all checksums are salted with them. */
   readonly databaseId: Uint8Array
-  readonly readOnly: boolean
   readonly #settings: VersionSetSettings
   readonly #live = new LiveVersions()
   readonly #onReleased = (version: Version): void => {
@@ -76,10 +75,9 @@ export class VersionSet {
   #failure: VarveError | undefined
   #closed = false
 
-  private constructor(settings: VersionSetSettings, beginning: Beginning, readOnly: boolean) {
+  private constructor(settings: VersionSetSettings, beginning: Beginning) {
     this.#settings = settings
     this.databaseId = beginning.databaseId
-    this.readOnly = readOnly
     this.#epoch = beginning.epoch
     this.#nextFileNumber = beginning.nextFileNumber
     this.#firstNumber = beginning.nextFileNumber
@@ -110,25 +108,19 @@ export class VersionSet {
       nextFileNumber,
       properties,
     }
-    const set = new VersionSet(
-      settings,
-      { databaseId: databaseId.slice(), epoch: 0, nextFileNumber, state },
-      false,
-    )
+    const set = new VersionSet(settings, { databaseId: databaseId.slice(), epoch: 0, nextFileNumber, state })
     await set.#beginManifest()
     return set
   }
 
   /**
    * Brings back the store in `directory`; `NOT_FOUND` when there is none, `CORRUPTION` when what is there cannot be
-   * trusted. With `readOnly` nothing is written, and a live writer beside it does not matter.
+   * trusted.
    */
-  static async recover(settings: VersionSetSettings, readOnly = false): Promise<VersionSet> {
-    const { fileSystem, directory } = settings
-    const found = await (readOnly ? recoverStateBesideWriter : recoverState)(fileSystem, directory)
+  static async recover(settings: VersionSetSettings): Promise<VersionSet> {
+    const found = await recoverState(settings.fileSystem, settings.directory)
     const nextFileNumber = Math.max(found.state.nextFileNumber, numberBehind(found.names))
-    const set = new VersionSet(settings, { ...found, nextFileNumber }, readOnly)
-    if (readOnly) return set
+    const set = new VersionSet(settings, { ...found, nextFileNumber })
     await set.#beginManifest()
     await deleteManifests(settings, found.names, set.#writer?.identity.number)
     return set
@@ -209,7 +201,6 @@ export class VersionSet {
    */
   logAndApply(edit: EditOrMaker, onPublished?: () => void): Promise<void> {
     return new Promise((resolve, reject) => {
-      assert(!this.readOnly, 'a read-only version set takes no edit')
       if (this.#closed) throw new VarveError('CLOSED', 'The store is closed. Open it again.')
       this.#queue.push({ edit, onPublished, resolve, reject })
       this.#draining ??= this.#drain()
@@ -221,7 +212,6 @@ export class VersionSet {
    * Names that are not the store's, files of this process and WAL segments that `isLiveWal` holds stay.
    */
   collectOrphans(listing: readonly string[], isLiveWal: (number: number) => boolean): string[] {
-    assert(!this.readOnly, 'a reader collects nothing')
     return listing.filter((name) => {
       const parsed = parseFileName(name)
       switch (parsed?.kind) {

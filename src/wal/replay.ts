@@ -147,13 +147,20 @@ async function findChain(settings: ReplaySettings, obsolete: number[]): Promise<
       continue
     }
     if (wanted !== undefined && number < wanted) break
-    const header =
-      wanted === undefined || number === wanted ? await readHeader(settings, path, number) : undefined
+    const isCandidate = wanted === undefined || number === wanted
+    let header = isCandidate
+      ? headerIn(await readFile(settings, path, 'read', HEADER_READ_LENGTH), settings, path, number)
+      : undefined
     if (header === undefined) {
       if (number === wanted) throw corruption('The header of a segment is damaged', path, 0)
-      await checkUnused(settings, path, number)
-      obsolete.push(number)
-      continue
+      const bytes = await readFile(settings, path, 'read')
+      // A writer beside us may have written it just now.
+      if (isCandidate) header = headerIn(bytes, settings, path, number)
+      if (header === undefined) {
+        checkUnused(bytes, settings, path, number)
+        obsolete.push(number)
+        continue
+      }
     }
     chain.unshift({ number, path, header })
     wanted = wantedBefore(settings, path, header)
@@ -175,12 +182,13 @@ function wantedBefore(settings: ReplaySettings, path: string, header: SegmentHea
 }
 
 /** The header of a segment, which is this database's; `undefined` when there is none. */
-async function readHeader(
+function headerIn(
+  bytes: Uint8Array,
   settings: ReplaySettings,
   path: string,
   number: number,
-): Promise<SegmentHeader | undefined> {
-  const header = decodeSegmentHeader(await readFile(settings, path, 'read', HEADER_READ_LENGTH), path)
+): SegmentHeader | undefined {
+  const header = decodeSegmentHeader(bytes, path)
   if (header === undefined) return undefined
   if (compareKeys(header.databaseId, settings.databaseId) !== 0) {
     throw corruption('A segment belongs to another database', path, 0)
@@ -198,8 +206,7 @@ async function readHeader(
 }
 
 /** Throws `CORRUPTION` when a file that is no part of the chain was ever in use. */
-async function checkUnused(settings: ReplaySettings, path: string, number: number): Promise<void> {
-  const bytes = await readFile(settings, path, 'read')
+function checkUnused(bytes: Uint8Array, settings: ReplaySettings, path: string, number: number): void {
   const records = new RecordReader(bytes, fileSalt(settings.databaseId, number), path)
   for (let at = records.findNext(0); at !== undefined; at = records.findNext(records.nextOffset)) {
     records.seek(at)

@@ -8,6 +8,7 @@ import { FaultFileSystem } from '../../src/env/fault-file-system.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { open } from '../../src/store/open.js'
 import type { StoreOptions } from '../../src/store/options.js'
+import type { Readable } from '../../src/store/readable.js'
 import type { Store } from '../../src/store/store.js'
 
 export const DIRECTORY = '/store'
@@ -77,7 +78,7 @@ export async function fill(store: TextStore, from: number, to: number): Promise<
 }
 
 /** Fails unless exactly keys `from` to `to` are there, by `get`, forwards and backwards. */
-export async function checkFilled(store: TextStore, from: number, to: number): Promise<void> {
+export async function checkFilled(store: Readable<string, string>, from: number, to: number): Promise<void> {
   const expected = Array.from({ length: to - from }, (_, i) => numbered(from + i))
   const wrong = expected.filter((key) => store.getSync(key) !== textOf(key))
   if (wrong.length > 0) throw new Error(`${wrong.length} values are wrong, first ${wrong[0]}`)

@@ -7,6 +7,8 @@ import {
   type OrderedKey,
   open,
   type RangeIterator,
+  type Readable,
+  type ReadOnlyStore,
   type Store,
   type View,
   type Watcher,
@@ -63,6 +65,17 @@ async function types() {
     expectTypeOf(key).toEqualTypeOf<string>()
     expectTypeOf(value).toEqualTypeOf<User>()
   }
+  const reader = await open('/a', { valueEncoding: 'utf8', readOnly: true })
+  expectTypeOf(reader).toEqualTypeOf<ReadOnlyStore<string, string>>()
+  expectTypeOf(await open<string, User>('/a', { valueEncoding: 'json', readOnly: true })).toEqualTypeOf<
+    ReadOnlyStore<string, User>
+  >()
+  expectTypeOf(reader.get('a')).resolves.toEqualTypeOf<string | undefined>()
+  // @ts-expect-error it does not write
+  await reader.set('a', '1')
+  const readables: Readable<string, string>[] = [reader, text, text.view()]
+  expectTypeOf(readables[0].entries()).toEqualTypeOf<RangeIterator<[string, string], string, string>>()
+
   expectTypeOf(users.view()).toEqualTypeOf<View<string, User>>()
   expectTypeOf(users.update('a', (old) => old)).resolves.toEqualTypeOf<User | undefined>()
   expectTypeOf(users.transaction((tx) => tx.get('a'))).resolves.toEqualTypeOf<User | undefined>()

@@ -7,6 +7,7 @@ import { type FileSystem, writeFullySync } from '../../src/env/file-system.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { RecordReader } from '../../src/record/record-reader.js'
 import { MANIFEST_HEADER_LENGTH, ManifestRecord } from '../../src/version/manifest-format.js'
+import { recoverState } from '../../src/version/recover-state.js'
 import { VersionSet } from '../../src/version/version-set.js'
 import { DATABASE_ID, DIRECTORY, deletingSettings, stateOf, writeTable } from './harness.js'
 import { table } from './tables.js'
@@ -35,7 +36,7 @@ async function outcome(files: Files): Promise<string> {
     await file.close()
   }
   try {
-    return stateOf(await VersionSet.recover(deletingSettings(fileSystem), true))
+    return stateOf((await recoverState(fileSystem, DIRECTORY)).state)
   } catch (error) {
     if (!(error instanceof VarveError)) throw error
     if (error.code === 'CORRUPTION') expect(error.path).toContain(DIRECTORY)

@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { sstName } from '../../src/base/file-names.js'
 import { type FileSystem, writeFullySync } from '../../src/env/file-system.js'
+import type { ManifestState } from '../../src/version/manifest-state.js'
 import type { TableMetadata } from '../../src/version/table-metadata.js'
 import type { VersionEdit } from '../../src/version/version-edit.js'
 import type { VersionSet, VersionSetSettings } from '../../src/version/version-set.js'
@@ -11,8 +12,9 @@ export const DIRECTORY = '/store'
 export const DATABASE_ID: Uint8Array = Uint8Array.from({ length: 16 }, (_, index) => 0xa0 + index)
 
 /** The levels' table numbers and the facts beside them: what recovery must bring back. */
-export function stateOf(set: VersionSet): string {
-  const levels = set.current.levels.map((tables) => tables.map((one) => one.number))
+export function stateOf(set: VersionSet | ManifestState): string {
+  const { levels: tables } = 'current' in set ? set.current : set.version
+  const levels = tables.map((level) => level.map((one) => one.number))
   return JSON.stringify([levels, set.flushedSequence, set.lastSequence, set.logNumber, set.properties])
 }
 

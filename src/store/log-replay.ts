@@ -1,0 +1,62 @@
+/** Brings what the log holds beyond the tables into memtables. */
+import { corruption } from '../base/errors.js'
+import { parseFileName } from '../base/file-names.js'
+import type { FileSystem } from '../env/file-system.js'
+import { Memtable } from '../memtable/memtable.js'
+import { listDirectory } from '../version/recover-state.js'
+import { type Replayed, replay } from '../wal/replay.js'
+import type { LiveState } from './live-state.js'
+
+/** Which log, and how much of it. */
+export interface LogSource {
+  readonly fileSystem: FileSystem
+  readonly directory: string
+  /** What the MANIFEST tells of it. */
+  readonly log: {
+    readonly databaseId: Uint8Array
+    readonly logged: boolean
+    readonly logNumber: number
+    readonly flushedSequence: number
+  }
+}
+
+/**
+ * Inserts the operations that the log holds behind `fromSequence` into the memtables of `live`.
+ *
+ * @param besideWriter - nothing is synced, and a gap in the sequence numbers is `CORRUPTION`: the MANIFEST at hand is
+ * older than that part of the log, and tells nothing of the clearing in between
+ */
+export async function replayInto(
+  live: LiveState,
+  { fileSystem, directory, log }: LogSource,
+  fromSequence: number = log.flushedSequence,
+  besideWriter = false,
+): Promise<Replayed> {
+  const names = await listDirectory(fileSystem, directory)
+  let last = fromSequence
+  return replay(
+    {
+      fileSystem,
+      directory,
+      databaseId: log.databaseId,
+      numbers: names.flatMap((name) => {
+        const parsed = parseFileName(name)
+        // Segments of a log that was given up may still be there.
+        const counts = parsed?.kind === 'wal' && (log.logged || parsed.number >= log.logNumber)
+        return counts ? [parsed.number] : []
+      }),
+      fromSequence,
+      readOnly: besideWriter,
+      ...(log.logged && log.logNumber > 0 ? { known: { number: log.logNumber, length: 0 } } : {}),
+    },
+    (firstSequence, count, bytes, start, end) => {
+      if (besideWriter && firstSequence !== last + 1) {
+        throw corruption(`The log has no operations from ${last + 1} on`, directory)
+      }
+      const needed = Memtable.bytesNeeded(count, end - start)
+      if (!live.active.hasRoom(needed)) live.replaceActive(needed)
+      live.insert(bytes, start, end, firstSequence)
+      last = firstSequence + count - 1
+    },
+  )
+}
