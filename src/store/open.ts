@@ -51,7 +51,7 @@ type ValueOption<O> = O extends { readonly valueEncoding: infer E } ? ValueOf<E>
  * await store.close()
  * ```
  */
-export function open<const O extends StoreOptions = Record<never, never>>(
+export function open<const O extends StoreOptions>(
   path: string,
   options?: O,
 ): Promise<Opened<O, KeyOption<O>, ValueOption<O>>>
@@ -86,7 +86,7 @@ export async function open<K, V>(
  * const cache = await openInMemory({ valueEncoding: 'json', defaultTtl: 60_000 })
  * ```
  */
-export function openInMemory<const O extends InMemoryOptions = Record<never, never>>(
+export function openInMemory<const O extends InMemoryOptions>(
   options?: O,
 ): Promise<Store<KeyOption<O>, ValueOption<O>>>
 /** The same with key and value types that you name, for `'json'` and `'msgpack'`. */

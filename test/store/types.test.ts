@@ -6,6 +6,7 @@ import {
   type KeyRange,
   type OrderedKey,
   open,
+  openInMemory,
   type RangeIterator,
   type Readable,
   type ReadOnlyStore,
@@ -24,6 +25,17 @@ async function types() {
   await plain.set('a', new Uint8Array(1))
   // @ts-expect-error a number is no value of the encoding 'buffer'
   await plain.set('a', 1)
+
+  expectTypeOf(await openInMemory()).toEqualTypeOf<Store<string, Buffer>>()
+  expectTypeOf(
+    await open('/a', {
+      valueEncoding: 'json',
+      onExpire: (key, value) => void [key, value],
+      onEvict: (key) => {
+        expectTypeOf(key).toEqualTypeOf<unknown>()
+      },
+    }),
+  ).toEqualTypeOf<Store<string, unknown>>()
 
   const text = await open('/a', { valueEncoding: 'utf8' })
   expectTypeOf(text).toEqualTypeOf<Store<string, string>>()
