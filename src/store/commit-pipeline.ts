@@ -27,6 +27,9 @@ const MAX_GROUP_BYTES = 256 * 1024
 /** What a group costs beside its bytes, in bytes: the system call. */
 const GROUP_COST = 2 * 1024
 
+/** The buffer of a group that holds one write begins with so much: a stall may gather many. */
+const LONE_BUFFER_BYTES = 512
+
 /** What a stall has made to gather is given back; so many buffers serve a busy writer. */
 const MAX_SPARE_BUFFERS = 4
 
@@ -138,7 +141,7 @@ export class CommitPipeline {
     let group = this.#open
     if (group === undefined || this.#isEachAlone || group.operations.length > MAX_GROUP_BYTES) {
       if (group !== undefined && this.#waiting === undefined) this.#pump()
-      group = new CommitGroup(this.#spareBuffers.pop() ?? new GroupBuffer())
+      group = new CommitGroup(this.#buffer())
       this.#open = group
       this.#queue.push(group)
     }
@@ -155,7 +158,7 @@ export class CommitPipeline {
    * adds to the group is committed before anything that was written meanwhile. Resolves when all of that is done.
    */
   alone(durability: Durability, work: (operations: GroupBuffer) => Promise<void>): Promise<void> {
-    const group = new CommitGroup(this.#spareBuffers.pop() ?? new GroupBuffer(), work)
+    const group = new CommitGroup(this.#buffer(), work)
     if (durability !== 'memory') group.memoryOnly = false
     // What is written from now on comes behind it.
     this.#open = undefined
@@ -177,6 +180,10 @@ export class CommitPipeline {
     if (last === undefined) return
     // A refusal is told to the writers; here it only means that the group is dealt with.
     await last.applied.promise.catch(() => undefined)
+  }
+
+  #buffer(): GroupBuffer {
+    return this.#spareBuffers.pop() ?? new GroupBuffer(this.#isEachAlone ? LONE_BUFFER_BYTES : undefined)
   }
 
   #pump(): void {

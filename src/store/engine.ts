@@ -43,6 +43,8 @@ export interface CommitObserver {
   restored?(sequence: number): void
 }
 
+type AddedTables = NonNullable<VersionEdit['added']>
+
 /** Frozen memtables that wait for their flush at most. */
 const MAX_FROZEN_MEMTABLES = 3
 
@@ -240,26 +242,28 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
 
   /** Removes everything that was written before, in time that does not grow with it. */
   clear(): Promise<void> {
-    return this.replaceContents([], 0, 'cleared')
+    return this.#replaceAlone([], 0, (sequence) => {
+      for (const observer of this.observers) observer.cleared?.(sequence)
+    })
   }
 
   /**
    * Puts `added` in the place of everything that was written before: one edit that names all tables and a flushed sequence
-   * number behind everything, `above` included. Writes wait until it is durable; readers see all or nothing.
+   * number behind everything, `above` included. Writes wait until it is durable; readers see all or nothing. `then` is
+   * called in the step in which they do.
    */
-  replaceContents(
-    added: NonNullable<VersionEdit['added']>,
-    above: number,
-    how: 'cleared' | 'restored' = 'restored',
-  ): Promise<void> {
-    return this.keepAlive.during(this.pipeline.alone('os', () => this.#replaceContents(added, above, how)))
+  replaceContents(added: AddedTables, above: number, then?: () => void): Promise<void> {
+    return this.#replaceAlone(added, above, (sequence) => {
+      then?.()
+      for (const observer of this.observers) observer.restored?.(sequence)
+    })
   }
 
-  async #replaceContents(
-    added: NonNullable<VersionEdit['added']>,
-    above: number,
-    how: 'cleared' | 'restored',
-  ): Promise<void> {
+  #replaceAlone(added: AddedTables, above: number, then: (sequence: number) => void): Promise<void> {
+    return this.keepAlive.during(this.pipeline.alone('os', () => this.#replaceContents(added, above, then)))
+  }
+
+  async #replaceContents(added: AddedTables, above: number, then: (sequence: number) => void): Promise<void> {
     this.#refuseWrites()
     const { versions, tableSettings } = this.#parts
     const sequence = Math.max(this.#lastSequence, above) + 1
@@ -272,7 +276,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
           flushedSequence: sequence,
           lastSequence: sequence,
         }),
-        () => this.#replaced(sequence, how),
+        () => this.#replaced(sequence, then),
       )
     } catch (error) {
       if (versions.failure !== undefined) this.fail(versions.failure)
@@ -285,14 +289,14 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   }
 
   /** In the step in which the new version becomes the current one. */
-  #replaced(sequence: number, how: 'cleared' | 'restored'): void {
+  #replaced(sequence: number, then: (sequence: number) => void): void {
     this.#lastSequence = sequence
     this.journal.forget()
     this.live.clear()
     this.expiry.reset()
     this.#throttle.measure(this.#parts.versions.current)
     this.gate.relieve()
-    for (const observer of this.observers) observer[how]?.(sequence)
+    then(sequence)
   }
 
   /** Lets go of what of the log tables hold; what resists is tried again with the next flush. */

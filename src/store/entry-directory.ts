@@ -24,15 +24,16 @@ export class EntryDirectory {
   readonly #names: string[] = []
   readonly #sizes: number[] = []
   readonly #free: number[] = []
-  /** Those that expire, the first to expire first. */
-  readonly expiries = new IndexedHeap()
+  /** Those that expire, the first to expire first, and among those the first written. */
+  readonly #expiries = new IndexedHeap()
   #bytes = 0
+  #writes = 0
 
   constructor(policy: EvictionPolicy | undefined) {
     this.#policy = policy
   }
 
-  /** The number of entries. */
+  /** The number of entries, those that have expired included. */
   get count(): number {
     return this.#slots.size
   }
@@ -45,6 +46,30 @@ export class EntryDirectory {
   /** The slot of an entry; undefined when it is not there. */
   slotOf(name: string): number | undefined {
     return this.#slots.get(name)
+  }
+
+  /** What has not expired at `now`. */
+  occupiedAt(now: number): { readonly entries: number; readonly bytes: number } {
+    let { count, bytes } = this
+    for (const slot of this.#expiries.upTo(now)) {
+      count--
+      bytes -= this.#sizes[slot]
+    }
+    return { entries: count, bytes }
+  }
+
+  /** What has expired at `now`, in the order in which it did. Nothing may be called before it ends or is left. */
+  *expired(now: number): Generator<number, void, undefined> {
+    if (this.#expiries.count === 0) return
+    for (const slot of this.#expiries.inOrder()) {
+      if (this.#expiries.priorityOf(slot) > now) return
+      yield slot
+    }
+  }
+
+  /** What should go, in that order; nothing without a policy. The same holds. */
+  candidates(): Iterable<number> {
+    return this.#policy?.candidates() ?? []
   }
 
   nameOf(slot: number): string {
@@ -69,8 +94,8 @@ export class EntryDirectory {
     }
     this.#bytes += size - this.#sizes[slot]
     this.#sizes[slot] = size
-    if (expiresAt === NEVER) this.expiries.delete(slot)
-    else this.expiries.set(slot, expiresAt, 0)
+    if (expiresAt === NEVER) this.#expiries.delete(slot)
+    else this.#expiries.set(slot, expiresAt, ++this.#writes)
   }
 
   /** An entry was removed, if it was there. */
@@ -79,7 +104,7 @@ export class EntryDirectory {
     if (slot === undefined) return
     this.#slots.delete(name)
     this.#policy?.removed(slot)
-    this.expiries.delete(slot)
+    this.#expiries.delete(slot)
     this.#bytes -= this.#sizes[slot]
     this.#names[slot] = ''
     this.#free.push(slot)

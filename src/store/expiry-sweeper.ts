@@ -7,7 +7,8 @@
  * is in proportion to what expired, plus at most the memtables.
  *
  * - What nobody was told of yet is kept by flush and compaction (`droppableUpTo`).
- * - A table of which everything has expired, with nobody to tell, is left to be dropped unread.
+ * - A table of which everything has expired, with nobody to tell, is left to be dropped unread. Not in a bounded store,
+ *   which keeps account of each entry.
  * - It works in small batches through the commit pipeline, with a turn of the event loop between them.
  */
 import { expiryOf, Kind, NEVER, userValueStart } from '../base/entry.js'
@@ -170,7 +171,8 @@ export class ExpirySweeper {
   async #sweepTable(table: TableMetadata, now: number): Promise<void> {
     const progress = this.#progressOf(table)
     if (progress.next > now) return
-    if (table.latestExpiry <= now && this.#engine.removals?.wants('expire') === false) {
+    const { bound, removals } = this.#engine
+    if (table.latestExpiry <= now && removals?.wants('expire') === false && bound === undefined) {
       this.#engine.metrics.expired += table.entryCount
       progress.next = NEVER
       return

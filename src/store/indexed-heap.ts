@@ -66,6 +66,16 @@ export class IndexedHeap {
     }
   }
 
+  /** The slots of a priority of at most `priority`, in no order. The heap must not change meanwhile. */
+  *upTo(priority: number): Generator<number, void, undefined> {
+    const places = [0]
+    for (let place = places.pop(); place !== undefined; place = places.pop()) {
+      if (place >= this.#count || this.#priorities[this.#heap[place]] > priority) continue
+      yield this.#heap[place]
+      places.push(2 * place + 1, 2 * place + 2)
+    }
+  }
+
   #settle(at: number): void {
     const slot = this.#heap[at]
     let place = at

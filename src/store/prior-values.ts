@@ -1,5 +1,5 @@
 /**
- * What a key held just before a write, for those who watch it.
+ * What a key held just before a write, for those who are told of it.
  *
  * Exact only while the write is in a memtable: then all that flush and compaction may have dropped is older than the
  * version that the write replaced. Values on disk are read without blocking; meanwhile the read state is pinned.
@@ -40,7 +40,8 @@ export class PriorValues {
   async #readFromDisk(change: CommittedChange): Promise<void> {
     const { readState, parts } = this.#engine
     const state = readState.pin()
-    const fetcher = new BlockFetcher(parts.tableCache, { blocking: false })
+    // What was removed is not read again.
+    const fetcher = new BlockFetcher(parts.tableCache, { blocking: false, fillCache: !change.tellsPrior })
     try {
       change.prior = await whenResident(() => this.#find(state, fetcher, change))
     } finally {

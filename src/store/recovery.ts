@@ -124,8 +124,10 @@ async function recoverEngine(
       obsoleteTables: versions.obsolete,
       random: surroundings.random,
       discardTables: async (numbers) => {
-        for (const number of numbers)
+        for (const number of numbers) {
+          cache.evict(number)
           await fileSystem.unlink(tablePath(directory, number)).catch(() => undefined)
+        }
       },
     }
     return new Engine(parts)

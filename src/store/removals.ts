@@ -7,8 +7,10 @@ export type Removal = 'expire' | 'evict'
 
 /** Is told of removals, in bytes, once they are committed. */
 export interface RemovalListener {
-  /** Whether anybody wants to know of this kind of removal: values are read only then. */
+  /** Whether anybody wants to know of this kind of removal: entries are kept until then. */
   wants(removal: Removal): boolean
+  /** Whether anybody is told by {@link removed}, and not by the commit: values are read only then. */
+  tells(removal: Removal): boolean
   removed(removal: Removal, key: Uint8Array, value: Uint8Array): void
 }
 
@@ -39,7 +41,11 @@ export class Announcer<K, V> implements RemovalListener {
   }
 
   wants(removal: Removal): boolean {
-    return this.#callbackFor(removal) !== undefined || this.#events.hasListener(removal) || this.#isWatched()
+    return this.tells(removal) || this.#isWatched()
+  }
+
+  tells(removal: Removal): boolean {
+    return this.#callbackFor(removal) !== undefined || this.#events.hasListener(removal)
   }
 
   removed(removal: Removal, keyBytes: Uint8Array, valueBytes: Uint8Array): void {

@@ -5,11 +5,15 @@
  * anybody sees it, removes all tables of the store, adds those, and puts the flushed sequence number behind everything
  * that was ever logged. So a crash finds the old store or the restored one: before the edit the new files are orphans,
  * behind it the old ones are, and the log holds nothing that counts. The restore takes a sequence number of its own.
+ * What does not fit into a bounded store is removed by the same edit: no reader and no crash finds more than the bound.
  */
 import { ioError, VarveError } from '../base/errors.js'
 import { CURRENT_NAME } from '../base/file-names.js'
 import { recoverState } from '../version/recover-state.js'
+import type { TableMetadata } from '../version/table-metadata.js'
+import { Version } from '../version/version.js'
 import type { Engine } from './engine.js'
+import { ReadState } from './read-state.js'
 import { openEngine } from './recovery.js'
 import { TableImport } from './table-import.js'
 
@@ -21,13 +25,15 @@ export async function restoreFrom(engine: Engine, path: string): Promise<void> {
   const tables = new TableImport(engine.parts, { directory: path, databaseId })
   await obsoleteTables.hold()
   try {
-    const added = []
+    const added: AddedTables = []
     for (const { level, table } of state.version.tables()) {
       const brought = await tables.bring(table)
       if (brought !== undefined) added.push({ level, table: brought })
     }
+    const last = Math.max(state.lastSequence, state.flushedSequence)
+    const fitted = await fitToBound(engine, tables, added, last)
     await fileSystem.syncDir(tableSettings.directory)
-    await engine.replaceContents(added, Math.max(state.lastSequence, state.flushedSequence))
+    await engine.replaceContents(fitted.added, fitted.last, fitted.adopt)
   } catch (error) {
     // When it is open whether the edit is durable, they may be needed.
     if (versions.failure === undefined) {
@@ -36,6 +42,29 @@ export async function restoreFrom(engine: Engine, path: string): Promise<void> {
     throw ioError(error, 'restoring', path)
   } finally {
     obsoleteTables.release((number) => versions.failure !== undefined || versions.needs(number))
+  }
+}
+
+type AddedTables = { readonly level: number; readonly table: TableMetadata }[]
+
+/**
+ * Makes what is restored fit into the bound of the store, if it has one, by a table that removes the rest. Its sequence
+ * numbers follow `last`, the last one so far. Throws `STORE_FULL` when nothing may go.
+ */
+async function fitToBound(
+  { bound }: Engine,
+  tables: TableImport,
+  added: AddedTables,
+  last: number,
+): Promise<{ added: AddedTables; last: number; adopt?: () => void }> {
+  if (bound === undefined) return { added, last }
+  const state = new ReadState([], Version.empty().apply({ added }))
+  const { removals, adopt } = await bound.fit(state, last)
+  const table = await tables.write(removals, last + 1)
+  return {
+    added: table === undefined ? added : [...added, { level: 0, table }],
+    last: last + removals.count,
+    adopt,
   }
 }
 

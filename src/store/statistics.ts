@@ -117,6 +117,7 @@ export interface StatisticsSource extends ReadSource {
 
 export function statisticsOf(engine: StatisticsSource): StoreStatistics {
   const { journal } = engine
+  const occupied = engine.bound?.occupied
   const { versions, blockCache, tableCache, picker } = engine.parts
   const scores = compactionScores(versions.current, picker)
   const { metrics } = engine
@@ -132,8 +133,8 @@ export function statisticsOf(engine: StatisticsSource): StoreStatistics {
     hits: metrics.hits,
     misses: metrics.gets - metrics.hits,
     hitRate: ratio(metrics.hits, metrics.gets),
-    entries: engine.bound?.entries ?? estimateCount(engine.readState),
-    bytes: engine.bound?.bytes ?? estimateBytes(engine.readState, EVERYTHING, tableCache),
+    entries: occupied?.entries ?? estimateCount(engine.readState),
+    bytes: occupied?.bytes ?? estimateBytes(engine.readState, EVERYTHING, tableCache),
     evicted: metrics.evicted,
     expired: metrics.expired,
     levels: scores.levels.map(({ level, tables, bytes, targetBytes, score }) => ({

@@ -4,6 +4,7 @@
  *
  * A table's checksums are salted with its database and its number, so a file can only ever keep both. A number may be
  * taken by another table when the other directory was opened as a store and has gone its own way since.
+ * A table of its own says what of all that is to be gone again.
  */
 import { compareKeys } from '../base/bytes.js'
 import { NEVER } from '../base/entry.js'
@@ -11,8 +12,11 @@ import { ioError } from '../base/errors.js'
 import { tablePath } from '../compaction/table-writer.js'
 import { closeQuietly, type FileSystem, readFully } from '../env/file-system.js'
 import { linkOrCopy } from '../env/link-or-copy.js'
+import { Memtable } from '../memtable/memtable.js'
 import type { TableMetadata } from '../version/table-metadata.js'
-import type { EngineParts } from './engine-parts.js'
+import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
+import { OperationReader } from '../wal/operation.js'
+import { arenasFor, type EngineParts } from './engine-parts.js'
 
 const COMPARE_BYTES = 256 * 1024
 
@@ -47,6 +51,36 @@ export class TableImport {
       return table
     }
     return (await areSame(fileSystem, source, target)) ? table : this.#rewrite(table)
+  }
+
+  /** A level-0 table of `operations`, if there are any; the first one has the sequence number `firstSequence`. */
+  async write(operations: GroupBuffer, firstSequence: number): Promise<TableMetadata | undefined> {
+    if (operations.count === 0) return undefined
+    const { settings, versions, executor, jobs, tableSettings, clock } = this.#parts
+    const needed = Memtable.bytesNeeded(operations.count, operations.length)
+    const memtable = Memtable.create(arenasFor(settings), settings.shardCount, needed)
+    try {
+      const reader = new OperationReader().reset(operations.bytes, OPERATIONS_START, operations.length)
+      let sequence = firstSequence
+      while (reader.next()) {
+        const { bytes, kind, keyStart, keyEnd, valueStart, valueEnd } = reader
+        memtable.insert(bytes, keyStart, keyEnd, sequence++, kind, bytes, valueStart, valueEnd)
+      }
+      memtable.freeze()
+      const tableNumber = versions.nextFileNumber()
+      const { table } = await executor.execute(jobs.flush, {
+        tables: tableSettings,
+        memtable: memtable.image,
+        tableNumber,
+        pinned: [],
+        now: -NEVER,
+        createdAt: clock.now(),
+      })
+      this.#made.push(tableNumber)
+      return table
+    } finally {
+      memtable.unpin()
+    }
   }
 
   async #rewrite(table: TableMetadata): Promise<TableMetadata | undefined> {

@@ -31,8 +31,8 @@ export class GroupBuffer {
   /** The number of operations. */
   count = 0
 
-  constructor() {
-    this.text = Buffer.allocUnsafeSlow(INITIAL_CAPACITY)
+  constructor(capacityBytes = INITIAL_CAPACITY) {
+    this.text = Buffer.allocUnsafeSlow(capacityBytes)
     this.bytes = viewOf(this.text)
   }
 
