@@ -24,6 +24,15 @@ export const Kind = {
   evict: 4,
 } as const
 
+/**
+ * The largest sequence number, file number or epoch that a file may hold: whoever opens it counts on from there. A store
+ * that wrote ten million entries a second would take fourteen years to come here.
+ */
+export const MAX_FOUND_NUMBER = 2 ** 52
+
+/** The longest user key. On disk: a longer one is damage. */
+export const MAX_KEY_LENGTH = 0xffff
+
 /** One of {@link Kind}. */
 export type Kind = (typeof Kind)[keyof typeof Kind]
 

@@ -1,7 +1,8 @@
 /**
  * The one error class of the public interface and its stable codes.
  *
- * Every failure that leaves the package is a `VarveError`; its `message` says what to do about it.
+ * Every failure that leaves the package is a `VarveError`; its `message` says what to do about it, in one line of
+ * printable text: what it quotes of keys, names and files cannot forge a line of a log or steer a terminal.
  */
 
 /** The stable codes of {@link VarveError}. */
@@ -24,6 +25,9 @@ export type ErrorCode =
   | 'NO_SPACE'
   | 'UNSUPPORTED_FORMAT'
   | 'WATCH_OVERFLOW'
+
+/** A longer message is cut: keys, names and paths that it quotes may be of any length. */
+const MAX_MESSAGE_LENGTH = 2_000
 
 /** What a {@link VarveError} can name beside its code and message. */
 export interface ErrorDetails {
@@ -59,7 +63,10 @@ export class VarveError extends Error {
   readonly sequence?: number
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause })
+    super(
+      printable(message, MAX_MESSAGE_LENGTH),
+      details.cause === undefined ? undefined : { cause: details.cause },
+    )
     this.code = code
     if (details.path !== undefined) this.path = details.path
     if (details.offset !== undefined) this.offset = details.offset
@@ -114,9 +121,25 @@ export function ioError(error: unknown, doing: string, path: string): VarveError
   return new VarveError('IO_ERROR', what, { cause: error, path })
 }
 
+/** The longest string that a message quotes. */
+const MAX_QUOTED_LENGTH = 200
+
+/** Control characters, lone surrogates, line separators, and what reverses the direction of text. */
+const UNPRINTABLE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu
+
+/** `text` in one line of at most `maxLength` UTF-16 units: what would not be printed stands there as an escape. */
+export function printable(text: string, maxLength: number): string {
+  const cut = text.length > maxLength ? `${text.slice(0, maxLength - 1)}…` : text
+  return cut.replace(UNPRINTABLE, (character) => {
+    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  })
+}
+
 /** `value` for a message, whatever it is. */
 export function shown(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value)
+  if (typeof value === 'string') {
+    return JSON.stringify(value.length > MAX_QUOTED_LENGTH ? `${value.slice(0, MAX_QUOTED_LENGTH)}…` : value)
+  }
   if (typeof value === 'function') return 'a function'
   if (Array.isArray(value)) return 'an array'
   return typeof value === 'object' && value !== null ? 'an object' : String(value)

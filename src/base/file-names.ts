@@ -6,6 +6,7 @@
  * number is never used twice. A name that `parseFileName` does not know is not the store's: it is never touched.
  * On disk: never change.
  */
+import { MAX_FOUND_NUMBER } from './entry.js'
 
 /** Names the live MANIFEST. */
 export const CURRENT_NAME = 'CURRENT'
@@ -55,7 +56,7 @@ export function parseFileName(name: string): FileName | undefined {
   if (match === null) return undefined
   const text = match[1] ?? match[2]
   const number = Number(text)
-  if (!Number.isSafeInteger(number) || number === 0 || digits(number) !== text) return undefined
+  if (number > MAX_FOUND_NUMBER || number === 0 || digits(number) !== text) return undefined
   if (match[1] !== undefined) return { kind: 'manifest', number }
   return { kind: match[3] === 'wal' ? 'wal' : 'sst', number }
 }

@@ -12,7 +12,7 @@
  */
 import { compareBytes, EMPTY } from '../base/bytes.js'
 import { expiryOf, isTombstone, Kind } from '../base/entry.js'
-import type { Cursor } from '../iterator/cursor.js'
+import { type Cursor, outOfOrder } from '../iterator/cursor.js'
 
 /** What decides beside the entries themselves. */
 export interface DropRules {
@@ -67,16 +67,9 @@ export class CompactionIterator {
     let keptVersionOfKey = sameKeyAsLast
     for (; cursor.valid; cursor.next()) {
       this.inputCount++
-      const isSameKey =
-        sameKeyAsLast &&
-        compareBytes(
-          cursor.keyBytes,
-          cursor.keyStart,
-          cursor.keyEnd,
-          this.keyBytes,
-          this.keyStart,
-          this.keyEnd,
-        ) === 0
+      const order = sameKeyAsLast ? this.#compareWithLast(cursor) : 1
+      if (order < 0) throw outOfOrder()
+      const isSameKey = order === 0
       const stripe = this.#stripeOf(cursor.sequence)
       if (isSameKey && stripe === this.#stripe) continue
       if (!isSameKey) keptVersionOfKey = false
@@ -88,6 +81,13 @@ export class CompactionIterator {
       return
     }
     this.valid = false
+  }
+
+  /** How an entry compares with the one before it; 0 for another, older version of its key. */
+  #compareWithLast(cursor: Cursor): number {
+    const { keyBytes, keyStart, keyEnd } = this
+    const order = compareBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd, keyBytes, keyStart, keyEnd)
+    return order === 0 && cursor.sequence > this.sequence ? -1 : order
   }
 
   /** The number of pins older than `sequence`: versions with the same number are the same to every reader. */

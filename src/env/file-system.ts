@@ -7,6 +7,7 @@
  * - Nothing is durable until `sync` of the file (its bytes) and `syncDir` of its directory (its name).
  * - Paths are absolute and were joined by the caller.
  */
+import { printable } from '../base/errors.js'
 
 /** `'read'`: an existing file. `'create'`: a new file, read and write; fails with `EEXIST`. `'modify'`: an existing file, read and write. */
 export type OpenMode = 'read' | 'create' | 'modify'
@@ -51,6 +52,9 @@ export interface LockHolder {
   readonly since: number
 }
 
+/** The longest name that a host can have. */
+const MAX_HOST_LENGTH = 255
+
 /** Thrown by {@link FileSystem.lock} when a live holder has it. */
 export class LockHeldError extends Error {
   readonly code = 'ELOCKED'
@@ -59,7 +63,8 @@ export class LockHeldError extends Error {
   readonly isOwn: boolean
 
   constructor(holder: LockHolder, isOwn = false) {
-    const { pid, host, since } = holder
+    const { pid, since } = holder
+    const host = printable(holder.host, MAX_HOST_LENGTH)
     const who = isOwn ? `this process (${pid} on ${host})` : `process ${pid} on ${host}`
     super(`held by ${who} since ${new Date(since).toISOString()}`)
     this.holder = holder

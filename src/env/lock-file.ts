@@ -278,7 +278,9 @@ function isRecord(value: unknown): value is LockRecord {
     typeof host === 'string' &&
     (bootId === undefined || typeof bootId === 'string') &&
     (startTime === undefined || typeof startTime === 'string') &&
-    Number.isFinite(since) &&
+    typeof since === 'number' &&
+    // A moment that a date can be.
+    Math.abs(since) <= 8.64e15 &&
     // The token becomes part of a file name.
     typeof token === 'string' &&
     /^[\w-]{1,64}$/.test(token)

@@ -13,7 +13,18 @@ import type { File, FileStatus, FileSystem, Lock, LockHolder, OpenMode } from '.
 import { acquireLockFile, findLockHolder, type LockFilePrimitives, startTimeIn } from './lock-file.js'
 import { SystemClock } from './system-clock.js'
 
-const flags: Readonly<Record<OpenMode, string>> = { read: 'r', create: 'wx+', modify: 'r+' }
+const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants
+/**
+ * Only a file in its directory is opened: no symbolic link, which could lead anywhere, and a pipe is not waited for. Where
+ * the system has no such flags they are undefined, hence 0.
+ */
+const ONLY_FILES = fs.constants.O_NOFOLLOW | fs.constants.O_NONBLOCK
+
+const flags: Readonly<Record<OpenMode, number>> = {
+  read: O_RDONLY | ONLY_FILES,
+  create: O_RDWR | O_CREAT | O_EXCL | ONLY_FILES,
+  modify: O_RDWR | ONLY_FILES,
+}
 
 class NodeFile implements File {
   readonly #path: string

@@ -11,6 +11,9 @@
  * A move may throw: `VarveError` for damage and I/O errors, `NotResident` when the cursor must not block and what
  * it needs is on disk. After any throw the position is undefined: seek again.
  */
+import { VarveError } from '../base/errors.js'
+
+/** See the head of this file. */
 export abstract class Cursor {
   /** Whether the cursor stands on an entry. */
   valid = false
@@ -35,4 +38,9 @@ export abstract class Cursor {
   abstract next(): void
   /** To the previous entry in order. The cursor must be valid. */
   abstract prev(): void
+}
+
+/** The error for entries that do not come in order, which only a damaged or forged table can hold. */
+export function outOfOrder(): VarveError {
+  return new VarveError('CORRUPTION', 'The entries of a table are out of order. Run verify() to see which.')
 }

@@ -3,10 +3,13 @@
  * is a tombstone or has expired. Entries come out once a key, in key order, in either direction.
  *
  * Not a `Cursor`: it knows only user keys. `NotResident` and errors pass through; then seek again.
+ *
+ * What must always hold, whatever the files say: each key lies behind the one before, so every scan ends, those too that
+ * find their place again by key. Entries out of order are `CORRUPTION`.
  */
 import { compareBytes, copyOf, EMPTY } from '../base/bytes.js'
 import { expiryOf, isTombstone, Kind, MAX_SEQUENCE, userValueStart } from '../base/entry.js'
-import type { Cursor } from './cursor.js'
+import { type Cursor, outOfOrder } from './cursor.js'
 
 export class VisibleCursor {
   readonly #cursor: Cursor
@@ -34,6 +37,7 @@ export class VisibleCursor {
   seek(key: Uint8Array, keyStart: number, keyEnd: number): void {
     this.#cursor.seek(key, keyStart, keyEnd, this.#sequence)
     this.#findForwards(false)
+    if (this.valid && this.#compareKey(key, keyStart, keyEnd) < 0) throw outOfOrder()
   }
 
   seekToFirst(): void {
@@ -53,6 +57,7 @@ export class VisibleCursor {
     if (cursor.valid) cursor.prev()
     else cursor.seekToLast()
     this.#findBackwards()
+    if (this.valid && this.#compareKey(key, keyStart, keyEnd) >= 0) throw outOfOrder()
   }
 
   /** To the next visible key. Only after a forward seek or `next`. */
@@ -75,7 +80,11 @@ export class VisibleCursor {
     for (; cursor.valid; cursor.next()) {
       if (cursor.sequence > this.#sequence) continue
       const { keyBytes, keyStart, keyEnd } = cursor
-      if (skipping && compareBytes(keyBytes, keyStart, keyEnd, skipBytes, skipStart, skipEnd) === 0) continue
+      if (skipping) {
+        const order = compareBytes(keyBytes, keyStart, keyEnd, skipBytes, skipStart, skipEnd)
+        if (order === 0) continue
+        if (order < 0) throw outOfOrder()
+      }
       if (this.#describe(cursor)) return
       skipping = true
       skipBytes = keyBytes
@@ -94,13 +103,14 @@ export class VisibleCursor {
     while (cursor.valid) {
       const { keyBytes, keyStart, keyEnd } = cursor
       let visible = false
-      do {
+      let order = 0
+      while (order === 0) {
         if (cursor.sequence <= this.#sequence) visible = this.#describe(cursor)
         cursor.prev()
-      } while (
-        cursor.valid &&
-        compareBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd, keyBytes, keyStart, keyEnd) === 0
-      )
+        if (!cursor.valid) break
+        order = compareBytes(cursor.keyBytes, cursor.keyStart, cursor.keyEnd, keyBytes, keyStart, keyEnd)
+        if (order > 0) throw outOfOrder()
+      }
       if (visible) {
         this.valid = true
         return
@@ -125,6 +135,10 @@ export class VisibleCursor {
     this.valueStart = userValueStart(kind, cursor.valueStart)
     this.valueEnd = cursor.valueEnd
     return true
+  }
+
+  #compareKey(key: Uint8Array, keyStart: number, keyEnd: number): number {
+    return compareBytes(this.keyBytes, this.keyStart, this.keyEnd, key, keyStart, keyEnd)
   }
 
   /** A private copy of the current key. */

@@ -16,7 +16,7 @@
  * does); a search in a block out of order ends, with a wrong place.
  */
 import { compareBytes, readU32, readU64, VarintReader } from '../base/bytes.js'
-import { EXPIRY_LENGTH, Kind, MAX_KIND, MAX_SEQUENCE } from '../base/entry.js'
+import { EXPIRY_LENGTH, expiryOf, Kind, MAX_KEY_LENGTH, MAX_KIND, MAX_SEQUENCE } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
 import { sharedPrefix } from './separator.js'
 
@@ -241,28 +241,35 @@ export class Block {
     let at = 0
     for (let index = 0; index < this.count; index++) {
       if (this.offsetAt(index) !== at) throw damaged('offset table points beside an entry')
-      let length = at < end ? bytes[at++] : 0x80
+      if (at >= end) throw damaged('entry is cut off')
+      let length = bytes[at++]
       if (length > 0x7f) {
         const reader = new VarintReader(bytes, at - 1, end)
         length = reader.read()
         at = reader.position
+        if (length > MAX_KEY_LENGTH) throw damaged('key is too long')
       }
       at += length
       if (at >= end) throw damaged('key reaches beyond its entries')
       const kind = bytes[at++]
       if (kind > MAX_KIND) throw damaged(`entry kind ${kind} is unknown`)
-      length = at < end ? bytes[at++] : 0x80
+      if (at >= end) throw damaged('entry is cut off')
+      length = bytes[at++]
       if (length > 0x7f) {
         const reader = new VarintReader(bytes, at - 1, end)
         length = reader.read()
         at = reader.position
       }
-      if (kind === Kind.putWithExpiry && length < EXPIRY_LENGTH)
-        throw damaged('value is too short for its expiry')
+      if (at + length > end) throw damaged('value reaches beyond its entries')
+      if (kind === Kind.putWithExpiry) this.#checkExpiry(at, length)
       at += length
-      if (at > end) throw damaged('value reaches beyond its entries')
     }
     if (at !== end) throw damaged('entries do not fill their space')
+  }
+
+  #checkExpiry(at: number, length: number): void {
+    if (length < EXPIRY_LENGTH) throw damaged('value is too short for its expiry')
+    if (Number.isNaN(expiryOf(Kind.putWithExpiry, this.bytes, at))) throw damaged('expiry is no moment')
   }
 
   #checkSequences(): void {

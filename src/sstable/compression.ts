@@ -27,6 +27,8 @@ const SNAPPY_LARGEST_RATIO = 22
 /** Deflate makes at most 1032 bytes of one (RFC 1951, the zlib manual). */
 const GZIP_LARGEST_RATIO = 1032
 const RATIO_SLACK = 64
+/** More than the largest value and its key take. */
+const LARGEST_PAYLOAD = 2 ** 30 + 2 ** 20
 
 /** `payload` compressed, or `undefined` when it is to be stored raw. */
 export function compress(payload: Uint8Array, compression: Compression): Uint8Array | undefined {
@@ -61,7 +63,8 @@ function gunzip(bytes: Uint8Array): Uint8Array {
 }
 
 function checkClaim(claimed: number, possible: number): void {
-  if (claimed > possible + RATIO_SLACK) throw new RangeError('more bytes claimed than can be')
+  if (claimed > Math.min(LARGEST_PAYLOAD, possible + RATIO_SLACK))
+    throw new RangeError('more bytes claimed than can be')
 }
 
 /** The same bytes as a plain `Uint8Array`: hot loops that saw both this and `Buffer` would be half as fast. */

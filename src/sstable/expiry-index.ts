@@ -62,7 +62,8 @@ export class ExpiryIndex {
     this.#bytes = payload
     this.#view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength)
     for (let i = 0; i < this.count; i++) {
-      if (!(i === 0 || this.expiresAt(i - 1) <= this.expiresAt(i))) throw damaged('is out of order')
+      // Not so either where one of them is no number.
+      if (!(this.expiresAt(Math.max(0, i - 1)) <= this.expiresAt(i))) throw damaged('is out of order')
       if (this.offset(i) + this.size(i) > dataEnd) throw damaged('names what is no data block')
     }
   }

@@ -3,7 +3,7 @@
  * Names and meanings on disk: never change; a reader ignores names that it does not know.
  */
 import { copyOf } from '../base/bytes.js'
-import { MAX_SEQUENCE } from '../base/entry.js'
+import { MAX_KEY_LENGTH, MAX_SEQUENCE } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
 import { packMessage, unpackMessage } from '../base/message-pack.js'
 import type { Compression } from './compression.js'
@@ -95,7 +95,7 @@ function float(fields: Fields, name: string): number {
 
 function key(fields: Fields, name: string): Uint8Array {
   const value = fields.get(name)
-  if (!(value instanceof Uint8Array)) throw damaged(name)
+  if (!(value instanceof Uint8Array) || value.length > MAX_KEY_LENGTH) throw damaged(name)
   return copyOf(value)
 }
 

@@ -4,6 +4,9 @@
  * It IS the block cursor of the current block, so that a step inside a block costs nothing extra; only at a block's
  * end does it turn to the index. Blocks come from the operation's fetcher, with read-ahead of its own.
  *
+ * A step leads to a block further on in the file, never to one where the cursor was: an index that says otherwise is
+ * `CORRUPTION`. So a table is read in time that its size bounds, whatever its index says.
+ *
  * The block and the partition in hand are kept across a throw and across seeks: the seek that follows a `NotResident`
  * finds them without asking the fetcher again. After a throw the position is undefined, as for every cursor.
  */
@@ -83,6 +86,7 @@ export class TableCursor extends BlockCursor {
   }
 
   protected override leaveForward(): void {
+    let before = this.valid ? this.#blockOffset : -1
     this.valid = false
     while (!this.valid) {
       if (this.#leafPosition + 1 < this.#leaf.count) {
@@ -94,11 +98,14 @@ export class TableCursor extends BlockCursor {
         if (this.#leaf.count === 0) continue
       }
       this.#loadBlock()
+      if (this.#blockOffset <= before) this.#table.misplaced(this.#handle)
+      before = this.#blockOffset
       this.show(0)
     }
   }
 
   protected override leaveBackward(): void {
+    let before = this.valid ? this.#blockOffset : Number.POSITIVE_INFINITY
     this.valid = false
     while (!this.valid) {
       if (this.#leafPosition > 0) {
@@ -110,6 +117,8 @@ export class TableCursor extends BlockCursor {
         if (this.#leaf.count === 0) continue
       }
       this.#loadBlock()
+      if (this.#blockOffset >= before) this.#table.misplaced(this.#handle)
+      before = this.#blockOffset
       this.show(this.block.count - 1)
     }
   }

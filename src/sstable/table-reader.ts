@@ -153,13 +153,13 @@ export class TableReader {
   partitionHandle(position: number, into: BlockHandle): void {
     this.#decodeHandle(this.index, position, into)
     if (into.offset < this.#partitionsStart || into.offset + into.size > this.#partitionsEnd)
-      this.#misplaced(into)
+      this.misplaced(into)
   }
 
   /** The handle of the data block behind entry `position` of an index leaf; throws `CORRUPTION` when it points elsewhere. */
   dataHandle(leaf: Block, position: number, into: BlockHandle): void {
     this.#decodeHandle(leaf, position, into)
-    if (into.offset + into.size > this.dataEnd) this.#misplaced(into)
+    if (into.offset + into.size > this.dataEnd) this.misplaced(into)
   }
 
   /** Reads, checks and decodes a block of the file. Blocks the thread. */
@@ -243,10 +243,11 @@ export class TableReader {
     } catch (error) {
       throw corruption('An index entry has no block handle', this.file.path, undefined, error)
     }
-    if (into.size <= ENVELOPE_LENGTH) this.#misplaced(into)
+    if (into.size <= ENVELOPE_LENGTH) this.misplaced(into)
   }
 
-  #misplaced(handle: BlockHandle): never {
+  /** Throws `CORRUPTION` for an index entry that leads where it must not. */
+  misplaced(handle: BlockHandle): never {
     throw corruption(
       `An index entry names ${handle.size} bytes that are no block of its kind`,
       this.file.path,

@@ -160,9 +160,13 @@ function toBytewise(key: OrderedKey, depth = 0): unknown {
   }
 }
 
+/** Throws on what bytewise can hold and no key is. */
 function fromBytewise(value: unknown): OrderedKey {
   if (value instanceof Uint8Array) return bigintFromBytes(value)
   if (Array.isArray(value)) return value.map(fromBytewise)
+  if (value === undefined || Number.isNaN(value instanceof Date ? value.getTime() : value)) {
+    throw new TypeError('bytewise holds what has no place in an order')
+  }
   return value as OrderedKey
 }
 

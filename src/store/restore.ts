@@ -7,7 +7,7 @@
  * behind it the old ones are, and the log holds nothing that counts. The restore takes a sequence number of its own.
  * What does not fit into a bounded store is removed by the same edit: no reader and no crash finds more than the bound.
  */
-import { ioError, VarveError } from '../base/errors.js'
+import { ioError, shown, VarveError } from '../base/errors.js'
 import { CURRENT_NAME } from '../base/file-names.js'
 import { recoverState } from '../version/recover-state.js'
 import type { TableMetadata } from '../version/table-metadata.js'
@@ -112,7 +112,7 @@ function checkKeyEncoding(
   if (theirs.keyEncoding === ours.keyEncoding) return
   throw new VarveError(
     'INVALID_ARGUMENT',
-    `The snapshot in ${path} has keyEncoding '${theirs.keyEncoding}', this store '${ours.keyEncoding}'.`,
+    `The snapshot in ${path} has keyEncoding ${shown(theirs.keyEncoding)}, this store '${ours.keyEncoding}'.`,
     { path },
   )
 }

@@ -21,6 +21,9 @@ export interface SnapshotFacts {
 /** The longest file that there can be. */
 const MAX_LENGTH = 256
 
+/** The last moment that a date can be, in ms since 1970. */
+const LATEST_MOMENT = 8.64e15
+
 const PATTERN =
   /^varve snapshot 1\ncreated (\d{1,16})\nsequence (\d{1,16})\nautomatic ([01])\ncrc32 ([0-9a-f]{8})\n$/
 
@@ -37,7 +40,12 @@ export function decodeSnapshotFacts(bytes: Uint8Array, path: string): SnapshotFa
   if (match === null || checksumOf(text.slice(0, text.lastIndexOf('crc32 '))) !== match[4]) {
     throw corruption('SNAPSHOT is not what the store writes', path)
   }
-  return { createdAt: Number(match[1]), sequence: Number(match[2]), automatic: match[3] === '1' }
+  const createdAt = Number(match[1])
+  const sequence = Number(match[2])
+  if (createdAt > LATEST_MOMENT || !Number.isSafeInteger(sequence)) {
+    throw corruption('SNAPSHOT tells of what cannot be', path)
+  }
+  return { createdAt, sequence, automatic: match[3] === '1' }
 }
 
 /** Reads SNAPSHOT in `directory`; `undefined` when there is none. */

@@ -9,7 +9,7 @@
  * whole snapshot, durably; one that failed leaves nothing.
  */
 import * as nodePath from 'node:path'
-import { ioError, VarveError } from '../base/errors.js'
+import { ioError, shown, VarveError } from '../base/errors.js'
 import { LOCK_NAME } from '../base/file-names.js'
 import { tablePath } from '../compaction/table-writer.js'
 import type { Timer } from '../env/clock.js'
@@ -199,7 +199,7 @@ export class Snapshots {
       throw ioError(error, 'examining', path)
     }
     if (isSnapshotId(id) && status?.kind === 'directory') return path
-    throw new VarveError('NOT_FOUND', `There is no snapshot ${JSON.stringify(id)}.`, { path })
+    throw new VarveError('NOT_FOUND', `There is no snapshot ${shown(id)}.`, { path })
   }
 
   async #find(idOrPath: string): Promise<string> {
@@ -221,7 +221,7 @@ export class Snapshots {
       throw ioError(error, 'examining', path)
     }
     if (isTaken) {
-      throw new VarveError('EXISTS', `There is a snapshot ${JSON.stringify(id)} already. Delete it first.`, {
+      throw new VarveError('EXISTS', `There is a snapshot ${shown(id)} already. Delete it first.`, {
         path,
       })
     }

@@ -1,6 +1,6 @@
 /** The directory of a store: finding or making it, keeping out of somebody else's, and locking it. */
 import * as nodePath from 'node:path'
-import { errnoOf, ioError, VarveError } from '../base/errors.js'
+import { errnoOf, ioError, shown, VarveError } from '../base/errors.js'
 import { CURRENT_NAME, LOCK_NAME, parseFileName } from '../base/file-names.js'
 import type { Clock } from '../env/clock.js'
 import { type FileStatus, type FileSystem, type Lock, LockHeldError } from '../env/file-system.js'
@@ -77,7 +77,7 @@ function refuseForeignDirectory(directory: string, names: readonly string[]): vo
   if (names.some((name) => isStoreFile(name))) return
   throw new VarveError(
     'INVALID_ARGUMENT',
-    `${directory} holds files that are not a store's, such as ${JSON.stringify(foreign)}. Give the store a directory of its own.`,
+    `${directory} holds files that are not a store's, such as ${shown(foreign)}. Give the store a directory of its own.`,
     { path: directory },
   )
 }
@@ -140,7 +140,7 @@ export function checkFacts(
     if (found[name] === undefined || found[name] === value) continue
     throw new VarveError(
       'INVALID_ARGUMENT',
-      `The store in ${directory} was made with ${name} '${found[name]}'. Open it with that, not with '${value}'.`,
+      `The store in ${directory} was made with ${name} ${shown(found[name])}. Open it with that, not with '${value}'.`,
       { path: directory },
     )
   }

@@ -2,6 +2,7 @@
 import { Packr } from 'msgpackr'
 import { copyBytes } from '../base/bytes.js'
 import { VarveError } from '../base/errors.js'
+import { checkRichMessage } from '../base/message-pack.js'
 import { decodeUtf8 } from './key-encoding.js'
 
 /** Your own value encoding. */
@@ -121,7 +122,9 @@ const msgpack: ValueEncoding<unknown> = {
   decode(bytes, start, end) {
     try {
       // A copy: byte strings inside the value would otherwise be views of the store's memory.
-      return packr.unpack(copyToBuffer(bytes, start, end))
+      const copy = copyToBuffer(bytes, start, end)
+      checkRichMessage(copy)
+      return packr.unpack(copy)
     } catch (error) {
       throw invalidValue(
         'The stored value is not MessagePack; was it written with another valueEncoding?',

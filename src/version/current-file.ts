@@ -5,6 +5,7 @@
  * close, also tells the MANIFEST's exact length: from then on any change to that file is damage, not a torn tail.
  */
 import { crc32 } from '../base/checksum.js'
+import { MAX_FOUND_NUMBER } from '../base/entry.js'
 import { corruption, ioError } from '../base/errors.js'
 import { CURRENT_NAME, manifestName, parseFileName, temporaryName } from '../base/file-names.js'
 import { closeQuietly, type File, type FileSystem, readFully, writeFullySync } from '../env/file-system.js'
@@ -52,7 +53,8 @@ export function decodeCurrent(bytes: Uint8Array, path: string): Current {
     databaseId: Uint8Array.from(Buffer.from(databaseId, 'hex')),
     sealedLength: Number(sealedLength),
   }
-  if (Buffer.compare(encodeCurrent(current), bytes) !== 0) {
+  const isSound = current.epoch <= MAX_FOUND_NUMBER && Number.isSafeInteger(current.sealedLength)
+  if (!isSound || Buffer.compare(encodeCurrent(current), bytes) !== 0) {
     throw corruption('CURRENT is not what the store writes', path)
   }
   return current

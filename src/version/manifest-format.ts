@@ -7,6 +7,7 @@
  */
 import { readU32, readU64, writeU32, writeU64 } from '../base/bytes.js'
 import { crc32 } from '../base/checksum.js'
+import { MAX_FOUND_NUMBER } from '../base/entry.js'
 import { corruption, VarveError } from '../base/errors.js'
 
 /** On disk: never change. */
@@ -68,5 +69,8 @@ export function decodeManifestHeader(bytes: Uint8Array, path: string): ManifestI
       { path },
     )
   }
-  return { databaseId: bytes.slice(12, 28), number: readU64(bytes, 28), epoch: readU64(bytes, 36) }
+  const identity = { databaseId: bytes.slice(12, 28), number: readU64(bytes, 28), epoch: readU64(bytes, 36) }
+  if (identity.epoch > MAX_FOUND_NUMBER)
+    throw corruption('A MANIFEST has an epoch with none behind it', path, 36)
+  return identity
 }

@@ -4,6 +4,7 @@
  * Encoded as one MessagePack map (docs/format/manifest.md). Decoding checks every field; what is off is `CORRUPTION`.
  */
 import { compareKeys } from '../base/bytes.js'
+import { MAX_FOUND_NUMBER, MAX_KEY_LENGTH } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
 import { packMessage, unpackMessage } from '../base/message-pack.js'
 import type { TableMetadata } from './table-metadata.js'
@@ -13,9 +14,6 @@ export const LEVEL_COUNT = 7
 
 /** The deepest level. */
 export const LAST_LEVEL = LEVEL_COUNT - 1
-
-/** The longest user key that a table's bounds may hold. */
-const MAX_KEY_LENGTH = 0xffff
 
 /** The longest name or value of a property. */
 const MAX_PROPERTY_LENGTH = 4_096
@@ -74,7 +72,7 @@ export function decodeVersionEdit(bytes: Uint8Array): VersionEdit {
       case 'lastSequence':
       case 'logNumber':
       case 'nextFileNumber':
-        edit[name] = asCount(value)
+        edit[name] = asCounter(value)
         break
       case 'logged':
         edit.logged = asFlag(value)
@@ -116,8 +114,8 @@ function decodeTable(value: unknown): TableMetadata {
     tombstoneCount: asCount(fields[3]),
     smallest: asKey(fields[4]),
     largest: asKey(fields[5]),
-    smallestSequence: asCount(fields[6]),
-    largestSequence: asCount(fields[7]),
+    smallestSequence: asCounter(fields[6]),
+    largestSequence: asCounter(fields[7]),
     earliestExpiry: asMoment(fields[8]),
     latestExpiry: asMoment(fields[9]),
     rawKeyBytes: asCount(fields[10]),
@@ -180,13 +178,19 @@ function asCount(value: unknown): number {
   return value
 }
 
+function asCounter(value: unknown): number {
+  const counter = asCount(value)
+  if (counter > MAX_FOUND_NUMBER) throw damaged('holds a number with none behind it')
+  return counter
+}
+
 function asFlag(value: unknown): boolean {
   if (typeof value !== 'boolean') throw damaged('holds something else where it must say yes or no')
   return value
 }
 
 function asFileNumber(value: unknown): number {
-  const number = asCount(value)
+  const number = asCounter(value)
   if (number === 0) throw damaged('holds a wrong file number')
   return number
 }

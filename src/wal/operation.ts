@@ -79,6 +79,7 @@ export class OperationReader {
   }
 }
 
-function malformed(why: string): VarveError {
+/** The error for an operation that no store writes. */
+export function malformed(why: string): VarveError {
   return new VarveError('CORRUPTION', `An operation in the log is malformed: ${why}.`)
 }

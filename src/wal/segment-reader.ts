@@ -6,7 +6,7 @@
  * successor took over; when a record behind the damage says that the device had more than that; and when the caller
  * knows so. The rules are written down in docs/format/wal.md, "Torn or rotten".
  */
-import { MAX_SEQUENCE } from '../base/entry.js'
+import { MAX_FOUND_NUMBER } from '../base/entry.js'
 import { corruption } from '../base/errors.js'
 import { RecordReader } from '../record/record-reader.js'
 import {
@@ -137,7 +137,7 @@ export class SegmentReader {
     this.operationsStart = payloadStart + GROUP_HEADER_LENGTH
     this.operationsEnd = payloadEnd
     const last = this.firstSequence + this.count - 1
-    if (this.count === 0 || this.firstSequence <= this.#lastSequence || last > MAX_SEQUENCE) {
+    if (this.count === 0 || this.firstSequence <= this.#lastSequence || last > MAX_FOUND_NUMBER) {
       throw this.#impossible('A group has impossible sequence numbers')
     }
     this.#lastSequence = last

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { assert, present } from '../../src/base/assert.js'
-import { corruption, errnoOf, ioError, shown, VarveError } from '../../src/base/errors.js'
+import { corruption, errnoOf, ioError, printable, shown, VarveError } from '../../src/base/errors.js'
 
 function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: it failed`), { code })
@@ -98,4 +98,28 @@ test('assertions name the invariant', () => {
   expect(present(0, 'zero is there')).toBe(0)
   for (const nothing of [undefined, null])
     expect(() => present(nothing, 'it was made')).toThrow('it was made')
+})
+
+describe('what a message quotes', () => {
+  const hostile = 'a\nb\u001b[31m\u009b2J\u202e\u2028\ud800\0\u007f'
+
+  test('cannot forge a line of a log or steer a terminal', () => {
+    const escaped = 'a\\u000ab\\u001b[31m\\u009b2J\\u202e\\u2028\\ud800\\u0000\\u007f'
+    expect(printable(hostile, 100)).toBe(escaped)
+    expect(new VarveError('IO_ERROR', hostile).message).toBe(escaped)
+    expect(ioError(new Error(hostile), 'opening', `/${hostile}`).message).not.toMatch(
+      /[\p{Cc}\p{Cs}\u2028\u202e]/u,
+    )
+  })
+
+  test('is cut where it would fill the log', () => {
+    expect(printable('x'.repeat(50), 10)).toBe(`${'x'.repeat(9)}…`)
+    expect(shown('x'.repeat(5000)).length).toBeLessThan(300)
+    expect(new VarveError('IO_ERROR', 'x'.repeat(5000)).message.length).toBeLessThan(2_100)
+  })
+
+  test('stays as it is otherwise', () => {
+    expect(printable('grüße, 漢字 🎉', 100)).toBe('grüße, 漢字 🎉')
+    expect(shown('key')).toBe('"key"')
+  })
 })

@@ -1,5 +1,6 @@
 /** One contract, every implementation: what the layers above may rely on. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { mkdtemp, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
@@ -283,6 +284,27 @@ describe.each(implementations)('%s', (_name, make) => {
 })
 
 describe('NodeFileSystem', () => {
+  it.skipIf(process.platform === 'win32')(
+    'opens no link, which may lead anywhere, and waits for no pipe',
+    async () => {
+      const root = await mkdtemp(join(tmpdir(), 'varve-env-'))
+      const fileSystem = new NodeFileSystem()
+      try {
+        await create(fileSystem, join(root, 'secret'), 'secret')
+        await symlink(join(root, 'secret'), join(root, 'link'))
+        for (const mode of ['read', 'modify'] as const) {
+          await expect(fileSystem.open(join(root, 'link'), mode)).rejects.toMatchObject({ code: 'ELOOP' })
+          expect(() => fileSystem.openSync(join(root, 'link'), mode)).toThrow('ELOOP')
+        }
+        execFileSync('mkfifo', [join(root, 'pipe')])
+        const pipe = await fileSystem.open(join(root, 'pipe'), 'read')
+        await pipe.close()
+      } finally {
+        await rm(root, { recursive: true, force: true })
+      }
+    },
+  )
+
   it('keeps the descriptor until calls in flight have ended', async () => {
     const root = await mkdtemp(join(tmpdir(), 'varve-env-'))
     const fileSystem = new NodeFileSystem()

@@ -212,6 +212,24 @@ describe('a lock file', () => {
   }, 30_000)
 })
 
+describe('a hostile lock file', () => {
+  it('names its holder in one line of printable text', async () => {
+    const record = { pid: 1, host: `h\u001b[2J\n${'x'.repeat(5000)}`, since: 0, token: 'token' }
+    await writeFile(path, JSON.stringify(record))
+    const error: unknown = await fileSystem.lock(path).catch((error: unknown) => error)
+    expect(error).toBeInstanceOf(LockHeldError)
+    expect((error as Error).message).toMatch(
+      /^held by process 1 on h\\u001b\[2J\\u000ax+… since 1970-01-01T00:00:00.000Z$/,
+    )
+    expect((error as Error).message.length).toBeLessThan(400)
+  })
+
+  it.each(['1e300', '-1e17', '"now"'])('that claims to be held since %s is none', async (since) => {
+    await writeFile(path, `{"pid":1,"host":"elsewhere","since":${since},"token":"token"}`)
+    await (await fileSystem.lock(path)).release()
+  })
+})
+
 describe('the start time of a process', () => {
   it('is found behind a name with spaces and parentheses', () => {
     const fields = Array.from({ length: 40 }, (_, index) => String(index + 3))

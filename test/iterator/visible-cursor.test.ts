@@ -1,11 +1,19 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compareKeys } from '../../src/base/bytes.js'
-import { isTombstone } from '../../src/base/entry.js'
+import { isTombstone, Kind } from '../../src/base/entry.js'
 import { mergeCursors } from '../../src/iterator/merging-cursor.js'
 import { whenResident } from '../../src/iterator/not-resident.js'
 import { VisibleCursor } from '../../src/iterator/visible-cursor.js'
-import { ArrayCursor, compareEntries, type Entry, keyArbitrary, nowArbitrary, runsArbitrary } from './runs.js'
+import {
+  ArrayCursor,
+  compareEntries,
+  type Entry,
+  entry,
+  keyArbitrary,
+  nowArbitrary,
+  runsArbitrary,
+} from './runs.js'
 
 /** What a reader at `sequence` sees at `now`: key → value, in key order. */
 function visible(entries: readonly Entry[], sequence: number, now: number): string[] {
@@ -120,5 +128,30 @@ describe('VisibleCursor', () => {
       ),
       { numRuns: 300 },
     )
+  })
+})
+
+describe('entries out of order, which only a forged table holds', () => {
+  const outOfOrder = expect.objectContaining({ code: 'CORRUPTION' })
+  const one = (key: string, sequence: number) => entry(Buffer.from(key), sequence, Kind.put)
+
+  test('are refused in both directions, so that a scan that seeks its place again ends', () => {
+    const cursor = over([[one('b', 1), one('a', 2)]], 10, 0)
+    cursor.seekToFirst()
+    expect(() => cursor.next()).toThrow(outOfOrder)
+    expect(() => cursor.seekToLast()).toThrow(outOfOrder)
+  })
+
+  test('are refused where a seek lands on the wrong side of its key', () => {
+    class Astray extends ArrayCursor {
+      override seek(): void {
+        this.seekToFirst()
+      }
+    }
+    const a = Buffer.from('a')
+    const b = Buffer.from('b')
+    const cursor = () => new VisibleCursor(new Astray([one('a', 1), one('c', 2)]), 10, 0)
+    expect(() => cursor().seek(b, 0, 1)).toThrow(outOfOrder)
+    expect(() => cursor().seek(a, 0, 1)).not.toThrow()
   })
 })

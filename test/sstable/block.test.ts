@@ -127,6 +127,24 @@ function decodeOrRefuse(payload: Uint8Array): void {
 }
 
 describe('hostile blocks are refused or stay in bounds', () => {
+  it('an entry that ends before the length of its value', () => {
+    // Key of no bytes, kind, one narrow offset; the sequence column would serve as the length.
+    const trailer = [0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 1 << 1]
+    expect(() => new Block(Uint8Array.of(0, 0, 50, 0, 0, ...trailer))).toThrow(/cut off/)
+  })
+
+  it('a key that is longer than any key, and an expiry that is no moment', () => {
+    const long = { ...numberedEntries(1)[0], key: new Uint8Array(65_536) }
+    expect(() => new Block(payloadOf([long]))).toThrow(/key is too long/)
+    expect(new Block(payloadOf([{ ...long, key: new Uint8Array(65_535) }])).count).toBe(1)
+    const never = {
+      ...numberedEntries(1)[0],
+      kind: 2,
+      value: new Uint8Array(new Float64Array([Number.NaN]).buffer),
+    }
+    expect(() => new Block(payloadOf([never]))).toThrow(/expiry is no moment/)
+  })
+
   const payload = payloadOf([
     ...numberedEntries(6),
     { key: new Uint8Array(200).fill(0x7a), sequence: 1 << 20, kind: 2, value: new Uint8Array(300) },

@@ -136,6 +136,19 @@ describe("'msgpack'", () => {
     expect(roundTrip(msgpack, new Point())).toEqual({ x: 1 })
   })
 
+  test.each([
+    [
+      'records, for which the decoder compiles code',
+      [0x92, 0xd4, 0x72, 0x40, 0x91, 0xa1, 0x61, 0x01, 0x40, 0x02],
+    ],
+    ['a list that holds itself', [0xd6, 0x69, 0, 0, 0, 1, 0x91, 0xd6, 0x70, 0, 0, 0, 1]],
+    ['a bundle of strings that lies elsewhere', [0xd6, 0x62, 0xff, 0xff, 0xff, 0x00, 0xc1, 0x01]],
+    ['an error of no class', [0xd4, 0x65, 0, 0x93, 0xa7, ...Buffer.from('valueOf'), 0xa1, 0x78, 0xc0]],
+    ['a list that is longer than its bytes', [0xdd, 0x02, 0, 0, 0]],
+  ])('refuses %s', (_what, bytes) => {
+    expect(() => msgpack.decode(Uint8Array.from(bytes), 0, bytes.length)).toThrow(invalid)
+  })
+
   test('two values share nothing: not structure, not memory', () => {
     const first = msgpack.encode({ a: 1, b: Buffer.from('one') })
     const copy = Buffer.from(first)

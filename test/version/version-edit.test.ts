@@ -1,24 +1,27 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { MAX_FOUND_NUMBER } from '../../src/base/entry.js'
 import { VarveError } from '../../src/base/errors.js'
 import { packMessage } from '../../src/base/message-pack.js'
 import { decodeVersionEdit, encodeVersionEdit } from '../../src/version/version-edit.js'
 import { table } from './tables.js'
 
 const count = fc.maxSafeInteger().map(Math.abs)
+/** What a store counts on from. */
+const counter = fc.integer({ min: 0, max: MAX_FOUND_NUMBER })
 const moment = fc.oneof(fc.constant(Number.POSITIVE_INFINITY), fc.double({ noNaN: true, min: 0 }))
 const ordered = <T>(one: fc.Arbitrary<T>, compare: (a: T, b: T) => number) =>
   fc.tuple(one, one).map((pair) => pair.sort(compare))
 const tables = fc
   .record({
-    number: count.map((n) => n || 1),
+    number: counter.map((n) => n || 1),
     sizes: fc.tuple(count, count, count, count),
     entries: ordered(
       count.map((n) => n || 1),
       (a, b) => a - b,
     ),
     keys: ordered(fc.uint8Array({ maxLength: 300 }), Buffer.compare),
-    sequences: ordered(count, (a, b) => a - b),
+    sequences: ordered(counter, (a, b) => a - b),
     expiries: ordered(moment, (a, b) => a - b || 0),
   })
   .map(({ number, sizes, entries, keys, sequences, expiries }) => ({
@@ -41,15 +44,15 @@ const text = fc.string({ unit: 'binary', maxLength: 50 })
 const edits = fc.record(
   {
     added: fc.array(fc.record({ level, table: tables }), { minLength: 1, maxLength: 20 }),
-    removed: fc.array(fc.record({ level, number: count.map((n) => n || 1) }), {
+    removed: fc.array(fc.record({ level, number: counter.map((n) => n || 1) }), {
       minLength: 1,
       maxLength: 20,
     }),
-    flushedSequence: count,
-    lastSequence: count,
-    logNumber: count,
+    flushedSequence: counter,
+    lastSequence: counter,
+    logNumber: counter,
     logged: fc.boolean(),
-    nextFileNumber: count,
+    nextFileNumber: counter,
     properties: fc.dictionary(
       fc.stringMatching(/^[a-zA-Z.]{1,20}$/),
       text.map((one) => one.toWellFormed()),
