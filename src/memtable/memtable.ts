@@ -22,6 +22,13 @@ export interface MemtableImage {
   readonly shardCount: number
 }
 
+/** An entry of a sample. */
+export interface Sample {
+  readonly key: Uint8Array
+  /** Of key and value. */
+  readonly sizeBytes: number
+}
+
 /** Where {@link Memtable.find} found an entry. Reusable. */
 export interface FoundEntry {
   sequence: number
@@ -188,6 +195,22 @@ export class Memtable {
   /** One cursor a shard. The caller keeps the memtable pinned. */
   cursors(): Cursor[] {
     return this.#shards.map((shard) => new MemtableCursor(this.#arena.bytes, shard))
+  }
+
+  /**
+   * Some `wanted` entries or more, up to four times as many, spread evenly over the shards; all when there are no more.
+   * Those of a shard in order.
+   */
+  sample(wanted: number): Sample[] {
+    const level = Math.max(0, Math.floor(Math.log2(this.#entryCount / wanted) / 2))
+    const { bytes } = this.#arena
+    return this.#shards.flatMap((shard) =>
+      Array.from(shard.sample(level), (node) => {
+        const start = shard.keyStart(node)
+        const key = bytes.slice(start, start + shard.keyLength(node))
+        return { key, sizeBytes: key.length + shard.valueLength(node) }
+      }),
+    )
   }
 
   pin(): void {

@@ -236,6 +236,13 @@ export class SkipList {
     return this.#words[node - 1]
   }
 
+  /** One node in 4^`level`, spread evenly over the list, in order. */
+  *sample(level: number): IterableIterator<number> {
+    const words = this.#words
+    const below = Math.min(level, words[this.#head + HEAD_HEIGHT] - 1)
+    for (let node = words[this.#head - 1 - below]; node !== 0; node = words[node - 1 - below]) yield node
+  }
+
   /** The node before `node`, or 0. */
   prev(node: number): number {
     const before = this.#words[node + BACK]

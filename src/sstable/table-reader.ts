@@ -213,14 +213,23 @@ export class TableReader {
     return position === this.index.count ? this.dataEnd : this.#dataOffset(position)
   }
 
-  /** The keys of the top index, in order, with the data in front of them: for splitting a range by size. */
-  fences(): Fence[] {
+  /**
+   * Keys of the top index, in order, with the data in front of them: for splitting a range by size. All of them, or at most
+   * `most`, evenly spread; the last one is always there.
+   */
+  fences(most: number = this.index.count): Fence[] {
     const cursor = new BlockCursor()
     cursor.reset(this.index)
+    const step = Math.ceil(this.index.count / most)
     const fences: Fence[] = []
+    let position = 0
+    let first = 0
     for (cursor.seekToFirst(); cursor.valid; cursor.next()) {
+      position++
+      if (position - first < step && position < this.index.count) continue
       const key = cursor.keyBytes.slice(cursor.keyStart, cursor.keyEnd)
-      fences.push({ key, dataOffset: this.#dataOffset(fences.length) })
+      fences.push({ key, dataOffset: this.#dataOffset(first) })
+      first = position
     }
     return fences
   }

@@ -1,5 +1,5 @@
 /** What the store and a read view have in common: reading, at the newest state or at a pinned moment. */
-import { VarveError } from '../base/errors.js'
+import { shown, VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
 import { measureEntries } from './count.js'
 import { estimateBytes, estimateCount } from './estimate.js'
@@ -10,6 +10,10 @@ import { type Projection, RangeIterator } from './range-iterator.js'
 import { type Moment, type RangeOptions, scanOf } from './range-options.js'
 import type { ReadSource } from './read-source.js'
 import { type Entry, Reader } from './reader.js'
+import { splitKeys } from './split-range.js'
+
+/** What {@link Readable.splitRange} makes at most. */
+const MOST_PARTS = 10_000
 
 /**
  * The reading methods. What is in memory is answered at once; the asynchronous methods await the disk where it is needed,
@@ -138,6 +142,38 @@ export abstract class Readable<K, V> {
     const bounds = byteRangeOf(range, this.#codec.keys)
     if (isEmptyRange(bounds)) return 0
     return estimateBytes(this.#at.readState, bounds, this.#engine.parts.tableCache)
+  }
+
+  /**
+   * Consecutive ranges that make up `range`, about equal in bytes and at most `parts`, in key order: for scans side by side.
+   * Each begins at a key that is there; there are fewer when there are fewer keys, and one when there is none. Blocks the
+   * thread for what is not in memory: a block or a few for each part.
+   *
+   * @example
+   * ```ts
+   * const counts = await Promise.all(store.splitRange({ prefix: 'user:' }, 4).map((part) => store.count(part)))
+   * ```
+   */
+  splitRange(range: KeyRange<K>, parts: number): KeyRange<K>[] {
+    this.checkOpen()
+    const { keys } = this.#codec
+    const bounds = byteRangeOf(range, keys)
+    if (!Number.isInteger(parts) || parts < 1 || parts > MOST_PARTS) {
+      throw new VarveError(
+        'INVALID_ARGUMENT',
+        `parts must be a whole number from 1 to ${MOST_PARTS}, not ${shown(parts)}.`,
+      )
+    }
+    if (isEmptyRange(bounds)) return [{ ...range }]
+    const cuts = splitKeys(this.#engine, this.#at, bounds, parts).map(
+      (key) => keys.decode(key, 0, key.length) as unknown as KeyInput<K>,
+    )
+    // A cut lies inside the range, so it takes the place of the bound on its side; every other bound holds for all parts.
+    return [...cuts, undefined].map((lt, i) => ({
+      ...range,
+      ...(i === 0 ? {} : { gte: cuts[i - 1] }),
+      ...(lt === undefined ? {} : { lt }),
+    }))
   }
 
   #iterate<T>(projection: Projection, range: RangeOptions<K, V>): RangeIterator<T, K, V> {

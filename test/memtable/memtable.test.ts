@@ -147,6 +147,27 @@ describe('Memtable', () => {
     expect(Buffer.from(entryAt(cursor).key).toString()).toBe('a')
   })
 
+  test.each([1, 4])(
+    'samples evenly: all entries when few are there, some otherwise (%i shards)',
+    (shardCount) => {
+      const entries = Array.from({ length: 8000 }, (_, i): Entry => {
+        const key = Buffer.from(String(i).padStart(5, '0'))
+        return { key, sequence: i + 1, kind: Kind.put, value: Buffer.alloc(i % 7) }
+      })
+      const memtable = filled(entries, shardCount)
+      const textOf = ({ key }: { key: Uint8Array }): string => Buffer.from(key).toString()
+      expect(memtable.sample(8000).map(textOf).sort()).toEqual(entries.map(textOf))
+      expect(memtable.sample(1e6)).toHaveLength(8000)
+      const some = memtable.sample(200)
+      expect(some.length).toBeGreaterThan(100)
+      expect(some.length).toBeLessThan(1600)
+      const lower = some.filter((entry) => textOf(entry) < '04000').length
+      expect(Math.abs(lower / some.length - 0.5)).toBeLessThan(0.15)
+      for (const { key, sizeBytes } of some) expect(sizeBytes).toBe(5 + (Number(textOf({ key })) % 7))
+      expect(filled([], shardCount).sample(5)).toEqual([])
+    },
+  )
+
   test('is read through its image, which shares the memory', () => {
     fc.assert(
       fc.property(writesArbitrary(60), shardCounts, (writes, shardCount) => {

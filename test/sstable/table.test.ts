@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { compareKeys } from '../../src/base/bytes.js'
 import { Kind, NEVER } from '../../src/base/entry.js'
 import { hash32 } from '../../src/base/hash.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
@@ -264,6 +265,18 @@ describe('a table', () => {
       for (const [i, { key, dataOffset }] of fences.entries()) {
         expect(reader.approximateOffset(key, 0, key.length)).toBe(dataOffset)
         if (i > 0) expect(dataOffset).toBeGreaterThan(fences[i - 1].dataOffset)
+      }
+      for (const most of [1, 2, 7, fences.length, 10_000]) {
+        const some = reader.fences(most)
+        expect(some.length).toBeLessThanOrEqual(most)
+        expect(some.length).toBeGreaterThan(Math.min(most, fences.length) / 2)
+        expect(some.at(-1)?.key).toEqual(fences.at(-1)?.key)
+        for (const [i, { key, dataOffset }] of some.entries()) {
+          const before =
+            i === 0 ? -1 : fences.findIndex((fence) => compareKeys(fence.key, some[i - 1].key) === 0)
+          expect(fences.some((fence) => compareKeys(fence.key, key) === 0)).toBe(true)
+          expect(dataOffset).toBe(fences[before + 1].dataOffset)
+        }
       }
     }
   })
