@@ -13,20 +13,30 @@ import { SystemClock } from '../env/system-clock.js'
 import { WorkerExecutor } from '../env/worker-executor.js'
 import { Codec } from './codec.js'
 import { KeepAlive } from './keep-alive.js'
-import { type KeyOf, keyEncodingOf } from './key-encoding.js'
+import { type KeyEncodingName, type KeyOf, keyEncodingOf } from './key-encoding.js'
 import { checkOptionNames } from './option-names.js'
 import { resolveSettings, type Settings, STORE_OPTION_NAMES, type StoreOptions } from './options.js'
 import { ReadOnlyEngine } from './read-only-engine.js'
 import { ReadOnlyStore } from './read-only-store.js'
 import { type OpenEngine, openEngine } from './recovery.js'
 import { Store } from './store.js'
-import { type ValueOf, valueEncodingOf } from './value-encoding.js'
+import {
+  type AnyValueEncoding,
+  type ValueEncodingName,
+  type ValueOf,
+  valueEncodingOf,
+} from './value-encoding.js'
 
 /** Where a store without a disk believes itself to be. */
 const IN_MEMORY_PATH = ':memory:'
 
 /** The options of a store without a disk. */
-export type InMemoryOptions = Omit<StoreOptions, 'fileSystem' | 'persistence' | 'readOnly'>
+export type InMemoryOptions<
+  KE extends KeyEncodingName = KeyEncodingName,
+  VE extends ValueEncodingName | AnyValueEncoding = ValueEncodingName | AnyValueEncoding,
+  K = KeyOf<KE>,
+  V = ValueOf<VE>,
+> = Omit<StoreOptions<KE, VE, K, V>, 'fileSystem' | 'persistence' | 'readOnly'>
 
 const IN_MEMORY_NAMES: ReadonlySet<string> = new Set(
   [...STORE_OPTION_NAMES].filter(
@@ -34,9 +44,12 @@ const IN_MEMORY_NAMES: ReadonlySet<string> = new Set(
   ),
 )
 
-type KeyOption<O> = O extends { readonly keyEncoding: infer E } ? KeyOf<E> : string
-type Opened<O, K, V> = O extends { readonly readOnly: true } ? ReadOnlyStore<K, V> : Store<K, V>
-type ValueOption<O> = O extends { readonly valueEncoding: infer E } ? ValueOf<E> : Buffer
+/** The options of a store whose keys and values are of types that you name. */
+type NamedOptions<K, V> = StoreOptions<KeyEncodingName, ValueEncodingName | AnyValueEncoding, K, V>
+type NamedInMemoryOptions<K, V> = InMemoryOptions<KeyEncodingName, ValueEncodingName | AnyValueEncoding, K, V>
+
+/** What `open` gives, by the option `readOnly`. */
+type Opened<RO, K, V> = [RO] extends [true] ? ReadOnlyStore<K, V> : Store<K, V>
 
 /**
  * Opens the store in a directory of its own, making it if it is missing.
@@ -51,16 +64,20 @@ type ValueOption<O> = O extends { readonly valueEncoding: infer E } ? ValueOf<E>
  * await store.close()
  * ```
  */
-export function open<const O extends StoreOptions>(
+export function open<
+  const KE extends KeyEncodingName = 'utf8',
+  const VE extends ValueEncodingName | AnyValueEncoding = 'buffer',
+  const RO extends boolean = false,
+>(
   path: string,
-  options?: O,
-): Promise<Opened<O, KeyOption<O>, ValueOption<O>>>
+  options?: StoreOptions<KE, VE> & { readonly readOnly?: RO },
+): Promise<Opened<RO, KeyOf<KE>, ValueOf<VE>>>
 /** The same with key and value types that you name, for `'json'` and `'msgpack'`. */
 export function open<K, V>(
   path: string,
-  options: StoreOptions & { readonly readOnly: true },
+  options: NamedOptions<K, V> & { readonly readOnly: true },
 ): Promise<ReadOnlyStore<K, V>>
-export function open<K, V>(path: string, options?: StoreOptions): Promise<Store<K, V>>
+export function open<K, V>(path: string, options?: NamedOptions<K, V>): Promise<Store<K, V>>
 export async function open<K, V>(
   path: string,
   options: StoreOptions = {},
@@ -86,11 +103,12 @@ export async function open<K, V>(
  * const cache = await openInMemory({ valueEncoding: 'json', defaultTtl: 60_000 })
  * ```
  */
-export function openInMemory<const O extends InMemoryOptions>(
-  options?: O,
-): Promise<Store<KeyOption<O>, ValueOption<O>>>
+export function openInMemory<
+  const KE extends KeyEncodingName = 'utf8',
+  const VE extends ValueEncodingName | AnyValueEncoding = 'buffer',
+>(options?: InMemoryOptions<KE, VE>): Promise<Store<KeyOf<KE>, ValueOf<VE>>>
 /** The same with key and value types that you name, for `'json'` and `'msgpack'`. */
-export function openInMemory<K, V>(options?: InMemoryOptions): Promise<Store<K, V>>
+export function openInMemory<K, V>(options?: NamedInMemoryOptions<K, V>): Promise<Store<K, V>>
 export async function openInMemory<K, V>(options: InMemoryOptions = {}): Promise<Store<K, V>> {
   checkOptionNames('a store in memory', options, IN_MEMORY_NAMES)
   const settings = resolveSettings({ ...options, persistence: 'none' })

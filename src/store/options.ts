@@ -5,9 +5,9 @@ import type { Executor } from '../env/executor.js'
 import type { FileSystem } from '../env/file-system.js'
 import type { BoundSettings } from './bound.js'
 import type { EvictionPolicyName } from './eviction-policy.js'
-import type { KeyEncodingName } from './key-encoding.js'
+import type { KeyEncodingName, KeyOf } from './key-encoding.js'
 import { checkOptionNames } from './option-names.js'
-import type { AnyValueEncoding, ValueEncodingName } from './value-encoding.js'
+import type { AnyValueEncoding, ValueEncodingName, ValueOf } from './value-encoding.js'
 
 /**
  * When the promise of a write resolves.
@@ -33,6 +33,8 @@ export type CompressionOption = 'snappy' | 'gzip' | 'none' | boolean
 export interface StoreOptions<
   KE extends KeyEncodingName = KeyEncodingName,
   VE extends ValueEncodingName | AnyValueEncoding = ValueEncodingName | AnyValueEncoding,
+  K = KeyOf<KE>,
+  V = ValueOf<VE>,
 > {
   // What changes behaviour
 
@@ -56,7 +58,7 @@ export interface StoreOptions<
    */
   readonly evictionPolicy?: EvictionPolicyName
   /** Is called with each entry that was removed to make room. */
-  onEvict?(key: unknown, value: unknown): void
+  onEvict?(key: K, value: V): void
   /** Default `'hybrid'`. An existing store may be opened in another mode than before, but not with `'none'`. */
   readonly persistence?: Persistence
   /** For `'snapshot'` and `'hybrid'`: how often a snapshot is taken if something has changed; 0: never. Default 300,000. */
@@ -72,7 +74,7 @@ export interface StoreOptions<
   /** Expired entries, which nobody sees, are removed and announced at least this often; 0: never. Default 60,000. */
   readonly cleanupInterval?: number
   /** Is called with each entry that was removed because it had expired, once. */
-  onExpire?(key: unknown, value: unknown): void
+  onExpire?(key: K, value: V): void
   /** Make the store if it is not there. Default true. */
   readonly createIfMissing?: boolean
   /** Fail with `EXISTS` if the store is there. Default false. */

@@ -16,6 +16,40 @@ import {
   WriteBatch,
 } from '../../src/index.js'
 
+/** What `onEvict` and `onExpire` are called with. Types only, as below. */
+async function callbackTypes() {
+  const told = await open('/a', {
+    onEvict(key, value) {
+      expectTypeOf(key).toEqualTypeOf<string>()
+      expectTypeOf(value).toEqualTypeOf<Buffer>()
+    },
+  })
+  expectTypeOf(told).toEqualTypeOf<Store<string, Buffer>>()
+  const ordered = await openInMemory({
+    onEvict: (key, value) => {
+      expectTypeOf(key).toEqualTypeOf<OrderedKey>()
+      expectTypeOf(value).toEqualTypeOf<Date>()
+    },
+    keyEncoding: 'ordered',
+    valueEncoding: {
+      encode: (value: Date) => Buffer.from(value.toJSON()),
+      decode: (bytes: Buffer) => new Date(String(bytes)),
+    },
+    onExpire: (key, value) => {
+      expectTypeOf(key).toEqualTypeOf<OrderedKey>()
+      expectTypeOf(value).toEqualTypeOf<Date>()
+    },
+  })
+  expectTypeOf(ordered).toEqualTypeOf<Store<OrderedKey, Date>>()
+  await open<string, { readonly name: string }>('/a', {
+    valueEncoding: 'json',
+    onExpire: (key, { name }) => {
+      expectTypeOf(key).toEqualTypeOf<string>()
+      expectTypeOf(name).toEqualTypeOf<string>()
+    },
+  })
+}
+
 /** Types only: never called. */
 async function types() {
   const plain = await open('/a')
@@ -27,16 +61,6 @@ async function types() {
   await plain.set('a', 1)
 
   expectTypeOf(await openInMemory()).toEqualTypeOf<Store<string, Buffer>>()
-  expectTypeOf(
-    await open('/a', {
-      valueEncoding: 'json',
-      onExpire: (key, value) => void [key, value],
-      onEvict: (key) => {
-        expectTypeOf(key).toEqualTypeOf<unknown>()
-      },
-    }),
-  ).toEqualTypeOf<Store<string, unknown>>()
-
   const text = await open('/a', { valueEncoding: 'utf8' })
   expectTypeOf(text).toEqualTypeOf<Store<string, string>>()
   expectTypeOf(text.getSync('a')).toEqualTypeOf<string | undefined>()
@@ -182,7 +206,7 @@ async function batches() {
 }
 
 test('the types hold', () => {
-  for (const compiled of [types, byteStrings, batches]) {
+  for (const compiled of [types, callbackTypes, byteStrings, batches]) {
     expectTypeOf(compiled).toEqualTypeOf<() => Promise<void>>()
   }
 })
