@@ -210,11 +210,11 @@ export class Transaction<K, V> {
     this.#checkActive()
     const { range, reverse, filter } = scan
     let left = scan.limit
+    if (left <= 0) return
     let last: Uint8Array | undefined
     let finished = false
     try {
       for await (const [keyBytes, valueBytes] of this.#merged(scan)) {
-        if (left <= 0) return
         last = keyBytes
         const key = this.#codec.keys.decode(keyBytes, 0, keyBytes.length)
         const value = this.#codec.values.decode(valueBytes, 0, valueBytes.length)

@@ -142,6 +142,15 @@ describe('a conflict', () => {
     expect(await store.get('d')).toBe(1)
   })
 
+  test('is none where a range was limited to nothing', async () => {
+    await store.transaction(async (tx) => {
+      expect(await tx.keys({ limit: 0 }).all()).toEqual([])
+      await store.set('a', 1)
+      tx.set('b', 1)
+    }, once)
+    expect(await store.get('b')).toBe(1)
+  })
+
   test('is none for writes of other keys, nor for a transaction that only reads', async () => {
     await store.transaction(async (tx) => {
       await tx.get('a')
