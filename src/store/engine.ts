@@ -66,7 +66,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   /** Is told of what the store removes by itself. */
   removals: RemovalListener | undefined
   readonly journal: CommitJournal
-  readonly #parts: EngineParts
+  readonly parts: EngineParts
   readonly #throttle: Throttle
   #lastSequence: number
   /** The size of the active memtable at which a flush is in sight. */
@@ -78,7 +78,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   #allAnswered: Deferred<void> | undefined
 
   constructor(parts: EngineParts) {
-    this.#parts = parts
+    this.parts = parts
     const { clock, events, settings } = parts
     this.keepAlive = new KeepAlive(clock)
     this.gate = new StallGate(clock, (statistics) => events.emit('stall', statistics))
@@ -112,10 +112,6 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     })
     this.#throttle.measure(parts.versions.current)
     this.background.schedule()
-  }
-
-  get parts(): EngineParts {
-    return this.#parts
   }
 
   /** The newest state of everything. To use it across an `await`, pin it. */
@@ -154,7 +150,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     this.#refuseWrites()
     const opening = this.bound?.makeRoom(group)
     if (opening !== undefined) return opening
-    const { settings } = this.#parts
+    const { settings } = this.parts
     const needed = Memtable.bytesNeeded(group.operations.count, group.operations.length - OPERATIONS_START)
     if (needed > Memtable.maxBytes(settings.shardCount)) {
       throw new VarveError('INVALID_ARGUMENT', 'The batch is larger than 2 GiB. Split it into smaller ones.')
@@ -185,7 +181,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     this.live.insert(operations.bytes, OPERATIONS_START, operations.length, firstSequence, this.metrics)
     group.firstSequence = firstSequence
     this.#lastSequence += operations.count
-    if (this.#parts.wal !== undefined) this.metrics.bytesLogged += operations.length
+    if (this.parts.wal !== undefined) this.metrics.bytesLogged += operations.length
     if (group.memoryOnly) this.journal.appendLater(operations, firstSequence)
     for (const observer of this.observers) observer.applied(operations, firstSequence)
     if (this.live.active.sizeBytes > this.#prepareAt) this.#expectFlush()
@@ -194,7 +190,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   /** The first flush comes in sight: the thread that will run it takes as long to start as a memtable to fill. */
   #expectFlush(): void {
     this.#prepareAt = Number.POSITIVE_INFINITY
-    this.#parts.executor.prepare?.()
+    this.parts.executor.prepare?.()
   }
 
   async sync(): Promise<void> {
@@ -210,7 +206,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   /** Puts a memtable with room for `needed` bytes in place of the active one, which is flushed. */
   #replaceActive(needed: number): void {
     this.live.replaceActive(needed)
-    this.#throttle.measure(this.#parts.versions.current)
+    this.#throttle.measure(this.parts.versions.current)
     this.background.schedule()
   }
 
@@ -224,20 +220,20 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     // The store may have been cleared in the step in which the table entered.
     if (this.live.oldestFrozen() !== memtable) return
     this.live.flushed(memtable)
-    this.#throttle.measure(this.#parts.versions.current)
+    this.#throttle.measure(this.parts.versions.current)
     await this.#releaseLog()
   }
 
   versionChanged(): void {
     this.live.install()
-    this.#throttle.measure(this.#parts.versions.current)
+    this.#throttle.measure(this.parts.versions.current)
   }
 
   fail(error: VarveError): void {
     if (this.#failure !== undefined) return
     this.#failure = error
     this.gate.refuse(this.#readOnlyError())
-    this.#parts.events.emit('error', error)
+    this.parts.events.emit('error', error)
   }
 
   /** Removes everything that was written before, in time that does not grow with it. */
@@ -265,7 +261,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
 
   async #replaceContents(added: AddedTables, above: number, then: (sequence: number) => void): Promise<void> {
     this.#refuseWrites()
-    const { versions, tableSettings } = this.#parts
+    const { versions, tableSettings } = this.parts
     const sequence = Math.max(this.#lastSequence, above) + 1
     this.background.pause()
     try {
@@ -294,14 +290,14 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     this.journal.forget()
     this.live.clear()
     this.expiry.reset()
-    this.#throttle.measure(this.#parts.versions.current)
+    this.#throttle.measure(this.parts.versions.current)
     this.gate.relieve()
     then(sequence)
   }
 
   /** Lets go of what of the log tables hold; what resists is tried again with the next flush. */
   async #releaseLog(): Promise<void> {
-    const { versions, events, tableSettings } = this.#parts
+    const { versions, events, tableSettings } = this.parts
     try {
       await this.journal.release(versions.flushedSequence)
     } catch (error) {
@@ -318,7 +314,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
 
   /** Compacts what is in tables now with keys in `[lower, upper)` down to the last level. */
   compact(lower: Uint8Array | undefined, upper: Uint8Array | undefined): Promise<void> {
-    const { versions } = this.#parts
+    const { versions } = this.parts
     return this.keepAlive.during(
       this.background.compact({
         ...(lower === undefined ? {} : { start: lower }),
@@ -342,12 +338,17 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     return answer
   }
 
-  /** Stops everything in order; what durability owes is on its way to the device before the log is closed. */
-  async close(): Promise<void> {
-    const { versions, tableCache } = this.#parts
+  /** Applies what was written, and takes no more: behind this nothing is committed. */
+  async endWrites(): Promise<void> {
     await this.expiry.stop()
     await this.pipeline.drained()
     this.#closing = true
+  }
+
+  /** Stops everything in order; what durability owes is on its way to the device before the log is closed. */
+  async close(): Promise<void> {
+    const { versions, tableCache } = this.parts
+    await this.endWrites()
     if (this.#owed > 0) {
       this.#allAnswered = new Deferred()
       await this.#allAnswered.promise
@@ -370,8 +371,8 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     this.leases.endAll()
     tableCache.close()
     // From here on the directory may be another's.
-    await this.#parts.obsoleteTables.hold()
-    if (failures.length > 0) throw ioError(failures[0], 'closing', this.#parts.tableSettings.directory)
+    await this.parts.obsoleteTables.hold()
+    if (failures.length > 0) throw ioError(failures[0], 'closing', this.parts.tableSettings.directory)
   }
 
   /** Flushes everything, and begins a new log segment first, so that the old ones can go. */

@@ -155,7 +155,7 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
   protected override async shutDown(): Promise<void> {
     try {
       await this.#snapshots.close()
-      await this.#engine.pipeline.drained()
+      await this.#engine.endWrites()
       this.#watchHub.close()
       await this.#engine.close()
     } finally {

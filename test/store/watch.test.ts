@@ -297,6 +297,28 @@ describe('the end', () => {
     expect(() => store.watch('a')).toThrow(expect.objectContaining({ code: 'CLOSED' }))
   })
 
+  test('close of the store: a write that is committed while it closes is handed out too', async () => {
+    const outcomes = new Set<boolean>()
+    for (let delay = 0; delay < 30; delay++) {
+      const { store } = await openWithEngine({ cacheSize: 0 })
+      await store.set('a', '1')
+      await store.flush()
+      const changes = store.watch()
+      // Reads the disk before it writes.
+      const written = store
+        .update('a', () => '2')
+        .then(
+          () => true,
+          () => false,
+        )
+      for (let i = 0; i < delay; i++) await undefined
+      await store.close()
+      outcomes.add(await written)
+      expect((await drain(changes)).items).toHaveLength((await written) ? 1 : 0)
+    }
+    expect(outcomes).toContain(true)
+  })
+
   test('the signal ends it with ABORTED, waiting or not, and nothing is told afterwards', async () => {
     const { store, engine } = await openWithEngine()
     const controller = new AbortController()
