@@ -5,6 +5,8 @@
  * this very step: whoever subscribes in the same step misses nothing and sees nothing twice.
  */
 
+import { notHeld } from '../wal/log-tail.js'
+
 /** A committed operation; its key and its stored value lie in `bytes`. */
 export interface CommittedOperation {
   readonly bytes: Uint8Array
@@ -28,4 +30,15 @@ export interface CommitFollower {
    */
   fill(take: TakeOperation): boolean
   close(): Promise<void>
+}
+
+/** Follows what is held no more from `next` on. */
+export function followNothing(next: number): CommitFollower {
+  return {
+    next,
+    fill() {
+      throw notHeld(next)
+    },
+    async close() {},
+  }
 }

@@ -19,8 +19,8 @@ export interface CommitJournal {
   appendLater(operations: GroupBuffer, firstSequence: number): void
   /** Resolves when everything that was applied before the call is on the device. */
   sync(): Promise<void>
-  /** Drops what was applied and is not written down yet: nothing of it counts any more. */
-  forget(): void
+  /** Nothing up to `sequence` counts any more: what is not written down yet is dropped, the rest is not followed. */
+  forget(sequence: number): void
   /** Begins anew, so that what is old can be released once tables hold it. */
   rotate(): Promise<void>
   /** Drops what tables hold durably. */

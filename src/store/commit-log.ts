@@ -12,6 +12,7 @@ import { ioError, type VarveError } from '../base/errors.js'
 import type { Clock, Timer } from '../env/clock.js'
 import { GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
 import type { Wal } from '../wal/wal.js'
+import { type CommitFollower, followNothing } from './commit-follower.js'
 import type { CommitJournal } from './commit-journal.js'
 import type { KeepAlive } from './keep-alive.js'
 import { LogFollower, type Unlogged } from './log-follower.js'
@@ -22,6 +23,8 @@ export interface CommitLogSettings {
   readonly keepAlive: KeepAlive
   /** The store's directory, for messages. */
   readonly directory: string
+  /** What was in tables when the store was opened: what of it is still logged may have been cleared since. */
+  readonly flushedSequence: number
   /** At most this long until what was logged is on the device; 0: until somebody asks. */
   readonly syncIntervalMs: number
   /** A sync has failed. */
@@ -41,12 +44,15 @@ export class CommitLog implements CommitJournal {
   /** Operations that are applied and not yet logged, and the first of their sequence numbers. */
   readonly #unlogged = new GroupBuffer()
   #firstUnlogged = 0
+  /** What is logged up to here counts no more. */
+  #forgottenUpTo: number
   #logLaterDue = false
   #syncTimer: Timer | undefined
   #rotation: Promise<void> | undefined
 
   constructor(settings: CommitLogSettings) {
     this.#settings = settings
+    this.#forgottenUpTo = settings.flushedSequence
   }
 
   get segmentCount(): number {
@@ -100,12 +106,13 @@ export class CommitLog implements CommitJournal {
     })
   }
 
-  /** Drops what is applied and not yet logged: nothing of it counts any more. */
-  forget(): void {
+  forget(sequence: number): void {
     this.#unlogged.clear()
+    this.#forgottenUpTo = sequence
   }
 
-  follow(next: number): LogFollower {
+  follow(next: number): CommitFollower {
+    if (next <= this.#forgottenUpTo) return followNothing(next)
     const unlogged = (): Unlogged => ({ operations: this.#unlogged, firstSequence: this.#firstUnlogged })
     return new LogFollower(this.#settings.wal.follow(next), unlogged)
   }

@@ -287,7 +287,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   /** In the step in which the new version becomes the current one. */
   #replaced(sequence: number, then: (sequence: number) => void): void {
     this.#lastSequence = sequence
-    this.journal.forget()
+    this.journal.forget(sequence)
     this.live.clear()
     this.expiry.reset()
     this.#throttle.measure(this.parts.versions.current)

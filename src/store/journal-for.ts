@@ -28,6 +28,7 @@ export function journalFor(parts: EngineParts, keepAlive: KeepAlive, host: Journ
     clock,
     keepAlive,
     directory: tableSettings.directory,
+    flushedSequence: versions.flushedSequence,
     syncIntervalMs: settings.syncIntervalMs,
     onFailure: host.onFailure,
     onTrouble: (error) => events.emit('error', error),
