@@ -16,7 +16,7 @@
  * does); a search in a block out of order ends, with a wrong place.
  */
 import { compareBytes, readU32, readU64, VarintReader } from '../base/bytes.js'
-import { EXPIRY_LENGTH, expiryOf, Kind, MAX_KEY_LENGTH, MAX_KIND, MAX_SEQUENCE } from '../base/entry.js'
+import { EXPIRY_LENGTH, expiryOf, Kind, MAX_FOUND_NUMBER, MAX_KEY_LENGTH, MAX_KIND } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
 import { sharedPrefix } from './separator.js'
 
@@ -273,11 +273,11 @@ export class Block {
   }
 
   #checkSequences(): void {
-    if (this.#baseSequence + 2 ** (8 * this.#sequenceWidth) - 1 <= MAX_SEQUENCE) return
+    if (this.#baseSequence + 2 ** (8 * this.#sequenceWidth) - 1 <= MAX_FOUND_NUMBER) return
     for (let index = 0; index < this.count; index++) {
-      if (this.sequenceAt(index) > MAX_SEQUENCE) throw damaged('sequence number is too large')
+      if (this.sequenceAt(index) > MAX_FOUND_NUMBER) throw damaged('sequence number is too large')
     }
-    if (this.#baseSequence > MAX_SEQUENCE) throw damaged('sequence number is too large')
+    if (this.#baseSequence > MAX_FOUND_NUMBER) throw damaged('sequence number is too large')
   }
 }
 

@@ -3,7 +3,7 @@
  * Names and meanings on disk: never change; a reader ignores names that it does not know.
  */
 import { copyOf } from '../base/bytes.js'
-import { MAX_KEY_LENGTH, MAX_SEQUENCE } from '../base/entry.js'
+import { MAX_FOUND_NUMBER, MAX_KEY_LENGTH } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
 import { packMessage, unpackMessage } from '../base/message-pack.js'
 import type { Compression } from './compression.js'
@@ -53,8 +53,8 @@ export function decodeProperties(bytes: Uint8Array): TableProperties {
     dataBlockCount: integer(fields, 'dataBlockCount'),
     smallestKey: key(fields, 'smallestKey'),
     largestKey: key(fields, 'largestKey'),
-    smallestSequence: integer(fields, 'smallestSequence'),
-    largestSequence: integer(fields, 'largestSequence'),
+    smallestSequence: integer(fields, 'smallestSequence', MAX_FOUND_NUMBER),
+    largestSequence: integer(fields, 'largestSequence', MAX_FOUND_NUMBER),
     earliestExpiry: float(fields, 'earliestExpiry'),
     latestExpiry: float(fields, 'latestExpiry'),
     expiryIndexOffset: integer(fields, 'expiryIndexOffset'),
@@ -79,9 +79,9 @@ function damaged(name: string): VarveError {
   return new VarveError('CORRUPTION', `The properties have no valid '${name}'.`)
 }
 
-function integer(fields: Fields, name: string): number {
+function integer(fields: Fields, name: string, largest = Number.MAX_SAFE_INTEGER): number {
   const value = fields.get(name)
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > MAX_SEQUENCE) {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > largest) {
     throw damaged(name)
   }
   return value

@@ -4,7 +4,7 @@
  */
 import { compareBytes, compareKeys, copyOf, EMPTY } from '../base/bytes.js'
 import type { ByteKeyRange } from '../base/damage-range.js'
-import { expiryOf, isTombstone, Kind } from '../base/entry.js'
+import { expiryOf, isTombstone, Kind, NEVER } from '../base/entry.js'
 import { corruption, VarveError } from '../base/errors.js'
 import { hash32 } from '../base/hash.js'
 import type { Block } from './block.js'
@@ -213,7 +213,10 @@ function checkBlock(
     if (cursor.kind === Kind.putWithExpiry) {
       census.expiringCount++
       const expiresAt = expiryOf(cursor.kind, cursor.valueBytes, cursor.valueStart)
-      census.expiries.set(offset, Math.min(expiresAt, census.expiries.get(offset) ?? expiresAt))
+      // What expires at the end of time is in no index.
+      if (expiresAt !== NEVER) {
+        census.expiries.set(offset, Math.min(expiresAt, census.expiries.get(offset) ?? expiresAt))
+      }
     }
     last = placeOf(cursor)
   }

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { MAX_FOUND_NUMBER } from '../../src/base/entry.js'
 import { VarveError } from '../../src/base/errors.js'
 import { Block } from '../../src/sstable/block.js'
 import { BlockBuilder } from '../../src/sstable/block-builder.js'
@@ -185,9 +186,7 @@ describe('hostile blocks are refused or stay in bounds', () => {
   })
 
   it('whose sequence numbers are unsafe integers', () => {
-    const block = payloadOf([
-      { key: bytesOf('k'), sequence: Number.MAX_SAFE_INTEGER, kind: 1, value: bytesOf('') },
-    ])
+    const block = payloadOf([{ key: bytesOf('k'), sequence: MAX_FOUND_NUMBER, kind: 1, value: bytesOf('') }])
     block[block.length - 13 + 6] = 0x20
     expect(() => new Block(block)).toThrow(/sequence number/)
   })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { crc32 } from '../../src/base/checksum.js'
+import { Kind } from '../../src/base/entry.js'
 import { VarveError } from '../../src/base/errors.js'
 import { hash32 } from '../../src/base/hash.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
@@ -11,8 +12,10 @@ import { verifyTable } from '../../src/sstable/verify-table.js'
 import {
   blockingFetcher,
   buildTable,
+  bytesOf,
   type Entry,
   entryAt,
+  expiringValue,
   numberedEntries,
   type OpenSettings,
   openTables,
@@ -199,6 +202,15 @@ describe('verifyTable', () => {
     for await (const { error } of verifyTable(open(damaged, damaged.length).reader)) found.push(error)
     return found
   }
+
+  it('finds nothing wrong with an entry that expires at the end of time', async () => {
+    const endless = {
+      ...numberedEntries(1)[0],
+      kind: Kind.putWithExpiry,
+      value: expiringValue(Number.POSITIVE_INFINITY, bytesOf('v')),
+    }
+    expect(await problems(bytesOfTable([endless], {}))).toEqual([])
+  })
 
   it('finds nothing wrong with a sound table of one or two index levels', async () => {
     expect(await problems(bytes)).toEqual([])

@@ -1,7 +1,7 @@
 /** Tables in memory for the tests of this folder: entries made by fast-check, tables built from them. */
 import fc from 'fast-check'
 import { compareKeys } from '../../src/base/bytes.js'
-import { Kind, writeExpiry } from '../../src/base/entry.js'
+import { Kind, MAX_FOUND_NUMBER, writeExpiry } from '../../src/base/entry.js'
 import type { VarveError } from '../../src/base/errors.js'
 import { BlockCache } from '../../src/cache/block-cache.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
@@ -46,8 +46,8 @@ export const keyArbitrary: fc.Arbitrary<Uint8Array> = fc.oneof(
 const sequenceArbitrary = fc.oneof(
   fc.nat(5),
   fc.nat(70_000),
-  fc.maxSafeNat(),
-  fc.constant(Number.MAX_SAFE_INTEGER),
+  fc.integer({ min: 0, max: MAX_FOUND_NUMBER }),
+  fc.constant(MAX_FOUND_NUMBER),
 )
 
 const valueArbitrary = fc.oneof(
