@@ -9,6 +9,9 @@ import { Finding } from './outcome.js'
 /** Where the directory stands, one level below the root: what is beside it must stay out of reach. */
 export const STORE_PATH = '/outer/store'
 
+/** Where a repaired store is made. */
+export const REPAIRED_PATH = '/outer/repaired'
+
 /** @typedef {Map<string, Uint8Array>} Files contents by path inside the directory */
 
 /** @param {Files} files */
@@ -74,23 +77,28 @@ export async function filesIn(fileSystem, path = STORE_PATH) {
 
 /** More than any small directory takes. */
 const OPERATION_LIMIT = 20_000
-/** What is read at once beyond the largest file. */
-const READ_SLACK = 1 << 16
+/** What is read at once beyond the largest file: files are copied in pieces of this size. */
+const READ_SLACK = 1 << 18
 
 /**
- * Watches over a file system: nothing outside the store's directory is opened, made, renamed or deleted, no read asks
+ * Watches over a file system: nothing outside the directories that are meant is opened, made, renamed or deleted, no read asks
  * for more than there is, and work comes to an end.
  */
 export class GuardedFileSystem {
   #below
+  #roots
   #operations = 0
   #largest
   /** The first thing that was wrong. @type {Finding | undefined} */
   finding
 
-  /** @param {MemoryFileSystem} below @param {number} largestBytes of a file in it */
-  constructor(below, largestBytes) {
+  /**
+   * @param {MemoryFileSystem} below @param {number} largestBytes of a file in it
+   * @param {readonly string[]} [roots] the directories that are meant
+   */
+  constructor(below, largestBytes, roots = [STORE_PATH]) {
     this.#below = below
+    this.#roots = roots
     this.#largest = largestBytes + READ_SLACK
   }
 
@@ -99,7 +107,7 @@ export class GuardedFileSystem {
     if (++this.#operations > OPERATION_LIMIT)
       this.#fail(`asks the file system more than ${OPERATION_LIMIT} times`)
     const names = path.split('/')
-    const isInside = path === STORE_PATH || path.startsWith(`${STORE_PATH}/`)
+    const isInside = this.#roots.some((root) => path === root || path.startsWith(`${root}/`))
     const isPlain = !names.includes('..') && !names.includes('.') && !path.includes('\0')
     if (!isPlain || !(isInside || (looking && STORE_PATH.startsWith(path))))
       this.#fail(`reaches for ${JSON.stringify(path)}`)

@@ -1,6 +1,7 @@
 /** All targets. */
 import { jsonValue, message, msgpackValue, orderedKey, utf8 } from './encodings.js'
 import { operation, record, wal } from './logs.js'
+import { repair } from './repair.js'
 import { store } from './store.js'
 import { compression, expiryIndex, filter, footer, physicalBlock, properties } from './table-parts.js'
 import { block, indexBlock, table } from './tables.js'
@@ -42,6 +43,7 @@ export const targets = [
   msgpackValue,
   jsonValue,
   store,
+  repair,
 ]
 
 /** @param {string} name */

@@ -114,7 +114,7 @@ export const block = {
 /** Sequence numbers far apart, and a block with wide offsets. */
 function wideEntries() {
   return [
-    { key: bytesOf('a'), sequence: Number.MAX_SAFE_INTEGER, kind: 1, value: new Uint8Array(70_000).fill(1) },
+    { key: bytesOf('a'), sequence: 2 ** 52, kind: 1, value: new Uint8Array(70_000).fill(1) },
     { key: bytesOf('b'), sequence: 1, kind: 1, value: new Uint8Array(0) },
   ]
 }
@@ -223,7 +223,8 @@ async function readTable(tables, bytes) {
   const digest = new Digest()
   const reader = tables.openSync(3, bytes.length)
   let problems = 0
-  for await (const problem of verifyTable(reader)) problems += problem.code === 'CORRUPTION' ? 1 : Number.NaN
+  for await (const problem of verifyTable(reader))
+    problems += problem.error.code === 'CORRUPTION' ? 1 : Number.NaN
   digest.number(problems)
   const expiries = await reader.readExpiryIndex()
   digest.number(expiries.count)
