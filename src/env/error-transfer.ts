@@ -13,6 +13,7 @@ export interface TransferredError {
   readonly code?: string
   readonly path?: string
   readonly offset?: number
+  readonly sequence?: number
   readonly cause?: TransferredError
 }
 
@@ -22,7 +23,9 @@ const MAX_CAUSES = 8
 /** The error as data that can be posted to another thread; anything may have been thrown. */
 export function encodeError(error: unknown, depth = 0): TransferredError {
   if (!(error instanceof Error)) return { varve: false, name: 'Error', message: String(error) }
-  const { code, path, offset } = error as Partial<Record<'code' | 'path' | 'offset', unknown>>
+  const { code, path, offset, sequence } = error as Partial<
+    Record<'code' | 'path' | 'offset' | 'sequence', unknown>
+  >
   return {
     varve: error instanceof VarveError,
     name: error.name,
@@ -31,6 +34,7 @@ export function encodeError(error: unknown, depth = 0): TransferredError {
     ...(typeof code === 'string' ? { code } : {}),
     ...(typeof path === 'string' ? { path } : {}),
     ...(typeof offset === 'number' ? { offset } : {}),
+    ...(typeof sequence === 'number' ? { sequence } : {}),
     ...(error.cause === undefined || depth >= MAX_CAUSES
       ? {}
       : { cause: encodeError(error.cause, depth + 1) }),
@@ -39,12 +43,13 @@ export function encodeError(error: unknown, depth = 0): TransferredError {
 
 /** The error again: a {@link VarveError} if it was one, else an `Error` with the same message, code and stack. */
 export function decodeError(transferred: TransferredError): Error {
-  const { varve, name, message, stack, code, path, offset } = transferred
+  const { varve, name, message, stack, code, path, offset, sequence } = transferred
   const cause = transferred.cause === undefined ? undefined : decodeError(transferred.cause)
   const details = {
     ...(cause === undefined ? {} : { cause }),
     ...(path === undefined ? {} : { path }),
     ...(offset === undefined ? {} : { offset }),
+    ...(sequence === undefined ? {} : { sequence }),
   }
   const error = varve
     ? new VarveError(code as ErrorCode, message, details)

@@ -20,6 +20,10 @@ import { MAX_NODE_OVERHEAD, SkipList } from './skip-list.js'
 export interface MemtableImage {
   readonly buffer: SharedArrayBuffer
   readonly shardCount: number
+  /** What was in it when the image was made. */
+  readonly entryCount: number
+  readonly tombstoneCount: number
+  readonly payloadBytes: number
 }
 
 /** An entry of a sample. */
@@ -71,14 +75,18 @@ export class Memtable {
     )
   }
 
-  /** A memtable of another thread, for reading. */
+  /** A memtable of another thread, for reading. Its counts are those of the image. */
   static attach(image: MemtableImage): Memtable {
     const arena = new Arena(image.buffer)
-    return new Memtable(
+    const memtable = new Memtable(
       arena,
       Array.from({ length: image.shardCount }, (_, i) => SkipList.attach(arena, i)),
       undefined,
     )
+    memtable.#entryCount = image.entryCount
+    memtable.#tombstoneCount = image.tombstoneCount
+    memtable.#payloadBytes = image.payloadBytes
+    return memtable
   }
 
   /** The bytes of an empty memtable. */
@@ -97,7 +105,18 @@ export class Memtable {
   }
 
   get image(): MemtableImage {
-    return { buffer: this.#arena.buffer, shardCount: this.#shards.length }
+    return {
+      buffer: this.#arena.buffer,
+      shardCount: this.#shards.length,
+      entryCount: this.#entryCount,
+      tombstoneCount: this.#tombstoneCount,
+      payloadBytes: this.#payloadBytes,
+    }
+  }
+
+  /** Whether there is nothing in it, also when another thread writes it. */
+  get isEmpty(): boolean {
+    return this.#shards.every((shard) => shard.first() === 0)
   }
 
   get entryCount(): number {

@@ -15,8 +15,8 @@
  * Invariants:
  * 1. A node is filled before it is linked, bottom level first, each link with `Atomics.store`, so a reader sees whole
  *    nodes only. Links are read with plain loads: they are aligned words, each read once, and `Atomics.load` made
- *    lookups 20% slower (docs/adr/0003). A thread other than the writer's reads frozen memtables only, which were
- *    handed to it by a message.
+ *    lookups 20% slower (docs/adr/0003). A reader in another thread takes its sequence number from a word that the
+ *    writer stores behind the nodes, with `Atomics.load`; nodes that are linked later are newer than that.
  * 2. Nodes are never changed after linking, except for links. Level 0 holds all nodes in order.
  * 3. A back link may be stale only in that it misses nodes linked after the reader's sequence number was published,
  *    and those a reader must not see anyway.
@@ -159,17 +159,19 @@ export class SkipList {
   }
 
   /**
-   * The last node before (key, sequence), the head if there is none. A node that was too large on one level is not
-   * compared again on the levels below.
+   * The first node at or behind (key, sequence), or 0. A node that was too large on one level is not compared again on
+   * the levels below. The answer is a node that was compared: the link that led to it is not read again, because a
+   * writer in another thread may have put newer nodes there since.
    */
-  findBefore(key: Int32Array, at: number, length: number, sequence: number): number {
+  #search(key: Int32Array, at: number, length: number, sequence: number): number {
     const words = this.#words
     let node = this.#head
     let tooLarge = 0
     for (let level = words[node + HEAD_HEIGHT] - 1; level >= 0; level--) {
       for (;;) {
         const next = words[node - 1 - level]
-        if (next === 0 || next === tooLarge) break
+        // 0 at first: the end of the list.
+        if (next === tooLarge) break
         if (this.#compare(next, key, at, length, sequence) >= 0) {
           tooLarge = next
           break
@@ -177,10 +179,10 @@ export class SkipList {
         node = next
       }
     }
-    return node
+    return tooLarge
   }
 
-  /** {@link findBefore}, which also remembers the way; only the writer calls it. */
+  /** The last node before (key, sequence), the head if there is none, and the way there; only the writer calls it. */
   #findSplice(key: Int32Array, at: number, length: number, sequence: number): number {
     const words = this.#words
     const splice = this.#splice
@@ -204,7 +206,7 @@ export class SkipList {
   /** The newest node of the key whose sequence number is at most `sequence`, or 0. */
   find(key: SearchKey, sequence: number): number {
     const words = this.#words
-    const node = words[this.findBefore(key.words, 0, key.length, sequence) - 1]
+    const node = this.#search(key.words, 0, key.length, sequence)
     if (node === 0 || words[node + KEY_LENGTH] !== key.length) return 0
     const keyWords = (key.length + 3) >>> 2
     for (let i = 0; i < keyWords; i++) if (words[node + KEY + i] !== key.words[i]) return 0
@@ -213,7 +215,7 @@ export class SkipList {
 
   /** The first node at or behind (key, sequence), or 0. */
   seek(key: SearchKey, sequence: number): number {
-    return this.next(this.findBefore(key.words, 0, key.length, sequence))
+    return this.#search(key.words, 0, key.length, sequence)
   }
 
   first(): number {

@@ -1,7 +1,7 @@
 /** The decisions of the conditional writes: pure functions of what is there. */
 import { isDeepStrictEqual } from 'node:util'
 import { VarveError } from '../base/errors.js'
-import type { Decide } from './conditional-writer.js'
+import type { Decide } from './decision.js'
 
 /** `setNX`: writes only where nothing is. */
 export function whenAbsent<V>(value: V, expiresAt: number): Decide<V, boolean> {

@@ -1,4 +1,5 @@
 /** Exact counts and sizes: a scan that decodes nothing. */
+
 import { whenResident } from '../iterator/not-resident.js'
 import { VisibleCursor } from '../iterator/visible-cursor.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'

@@ -39,6 +39,8 @@ export class LiveState {
   /** Newest first. */
   #frozen: Memtable[] = []
   #readState: ReadState
+  /** Called when another read state is in place. */
+  onInstalled: (() => void) | undefined
 
   constructor(versions: CurrentVersion, arenas: ArenaPool, shardCount: number) {
     this.#versions = versions
@@ -137,5 +139,6 @@ export class LiveState {
     const old = this.#readState
     this.#readState = new ReadState([this.#active, ...this.#frozen], this.#versions.current)
     old.unpin()
+    this.onInstalled?.()
   }
 }

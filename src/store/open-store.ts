@@ -2,13 +2,13 @@
 import { VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
 import type { StoreEmitter, StoreEvents } from './events.js'
+import type { ReadSource } from './read-source.js'
 import { Readable } from './readable.js'
-import { type StatisticsSource, type StoreStatistics, statisticsOf } from './statistics.js'
 import { View } from './view.js'
 
 /** What an open store is made on. */
-export interface StoreSource extends StatisticsSource {
-  readonly parts: StatisticsSource['parts'] & { readonly events: StoreEmitter }
+export interface StoreSource extends ReadSource {
+  readonly parts: ReadSource['parts'] & { readonly events: StoreEmitter }
 }
 
 export abstract class OpenStore<K, V> extends Readable<K, V> {
@@ -33,12 +33,6 @@ export abstract class OpenStore<K, V> extends Readable<K, V> {
   view(): View<K, V> {
     this.checkOpen()
     return new View(this.#source, this.#codec)
-  }
-
-  /** What the store knows of itself now. */
-  stats(): StoreStatistics {
-    this.checkOpen()
-    return statisticsOf(this.#source)
   }
 
   /** Calls `listener` on each event of that name. */

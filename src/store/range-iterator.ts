@@ -8,6 +8,7 @@
  * Closes itself at the end of the range, on an error, and when a loop is left. One that is dropped midway keeps
  * memtables and files alive until it is garbage collected, which is reported: close it.
  */
+
 import { compareKeys } from '../base/bytes.js'
 import { VarveError } from '../base/errors.js'
 import { NotResident } from '../iterator/not-resident.js'

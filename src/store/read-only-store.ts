@@ -3,6 +3,7 @@ import { VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
 import { OpenStore } from './open-store.js'
 import type { ReadOnlyEngine } from './read-only-engine.js'
+import { type StoreStatistics, statisticsOf } from './statistics.js'
 import type { Store } from './store.js'
 
 /**
@@ -40,6 +41,12 @@ export class ReadOnlyStore<K = string, V = Buffer> extends OpenStore<K, V> {
     return this.#engine.refresh()
   }
 
+  /** What the store knows of itself now. */
+  stats(): StoreStatistics {
+    this.checkOpen()
+    return statisticsOf(this.#engine)
+  }
+
   protected override shutDown(): Promise<void> {
     return this.#engine.close()
   }
@@ -66,6 +73,7 @@ const REFUSALS: Record<Exclude<keyof Store, keyof ReadOnlyStore>, 'rejects' | 't
   sync: 'rejects',
   compact: 'rejects',
   verify: 'rejects',
+  share: 'throws',
   watch: 'throws',
 }
 

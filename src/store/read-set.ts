@@ -29,6 +29,16 @@ export class ReadSet {
     if (!isEmptyRange(range)) this.#ranges.push(range)
   }
 
+  /** The keys that were read. */
+  get keys(): Uint8Array[] {
+    return [...this.#keys.values()]
+  }
+
+  /** The ranges that were read. */
+  get ranges(): readonly ByteRange[] {
+    return this.#ranges
+  }
+
   /** Whether a key or range that was read has a version behind `sequence`. */
   hasChangedSince(sequence: number, state: ReadState, fetcher: BlockFetcher): boolean {
     for (const key of this.#keys.values()) {

@@ -16,7 +16,7 @@ export interface ReadSource extends ReadPoint {
   readonly pinned: PinnedMoments
   readonly leases: Leases
   /** Only in a bounded store, whose eviction policy counts reads. */
-  readonly bound: Pick<Bound, 'used' | 'occupied'> | undefined
+  readonly bound: Pick<Bound, 'used'> | undefined
   /** Whether there is nothing to read from any more. */
   readonly closed: boolean
 }

@@ -112,11 +112,6 @@ export class Reader<K, V> {
     return values
   }
 
-  /** Whether something was there at `sequence`, as the read state of now tells: for the answer of a delete. */
-  wasThere(key: SearchKey, sequence: number): Promise<boolean> {
-    return this.#readFromDisk(key, isThere, sequence).then(isTrue)
-  }
-
   #read<T>(key: K, project: Projection<T>): Promise<T | undefined> {
     try {
       const found = this.#find(this.#codec.key(key), this.#memory, project)

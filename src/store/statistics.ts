@@ -4,6 +4,7 @@ import type { PickerSettings } from '../compaction/compaction-plan.js'
 import { compactionScores } from '../compaction/level-targets.js'
 import type { Block } from '../sstable/block.js'
 import type { BackgroundCounters } from './background.js'
+import type { Bound } from './bound.js'
 import type { CommitJournal } from './commit-journal.js'
 import { estimateBytes, estimateCount } from './estimate.js'
 import type { LatencyStatistics } from './latency.js'
@@ -109,6 +110,7 @@ export interface StatisticsSource extends ReadSource {
     readonly blockCache: BlockCache<Block>
     readonly picker: PickerSettings
   }
+  readonly bound: Pick<Bound, 'used' | 'occupied'> | undefined
   readonly live: LiveState
   readonly journal: Pick<CommitJournal, 'segmentCount' | 'sizeBytes' | 'syncedSequence'>
   readonly background: { readonly counters: BackgroundCounters }

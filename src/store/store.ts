@@ -8,11 +8,15 @@ import { ioError } from '../base/errors.js'
 import type { Executor } from '../env/executor.js'
 import type { Codec } from './codec.js'
 import type { Engine } from './engine.js'
+import { EngineWriter } from './engine-writer.js'
 import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
 import type { OpenEngine } from './recovery.js'
 import { Announcer, type RemovalCallbacks } from './removals.js'
+import { ShareHost } from './sharing/share-host.js'
+import type { ShareHandle } from './sharing/share-protocol.js'
 import type { SnapshotInfo } from './snapshot-info.js'
 import { type SnapshotOptions, Snapshots } from './snapshots.js'
+import { type StoreStatistics, statisticsOf } from './statistics.js'
 import { type VerifyOptions, type VerifyReport, verifyOpen } from './verify.js'
 import { WatchHub } from './watch-hub.js'
 import type { WatchOptions } from './watch-options.js'
@@ -32,6 +36,7 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
   readonly #ownExecutor: Executor | undefined
   readonly #snapshots: Snapshots
   readonly #watchHub: WatchHub
+  #sharing: ShareHost | undefined
 
   /** @internal */
   constructor(
@@ -41,7 +46,7 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     ownExecutor: Executor | undefined,
     callbacks: RemovalCallbacks = {},
   ) {
-    super(path, opened.engine, codec)
+    super(path, opened.engine, new EngineWriter(opened.engine), codec, opened.engine.parts.settings)
     this.#engine = opened.engine
     this.#lock = opened.lock
     this.#codec = codec
@@ -108,7 +113,25 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     await this.#snapshots.restore(idOrPath)
   }
 
+  // Other threads
+
+  /**
+   * What another thread needs to use this store: post it as a message or hand it over as `workerData`, and call `attach`
+   * there. Throws `INVALID_ARGUMENT` for a store without a disk.
+   */
+  share(): ShareHandle {
+    this.checkOpen()
+    this.#sharing ??= new ShareHost(this.#engine, this.#watchHub, this, this.#codec)
+    return this.#sharing.handle
+  }
+
   // Upkeep
+
+  /** What the store knows of itself now. */
+  stats(): StoreStatistics {
+    this.checkOpen()
+    return statisticsOf(this.#engine)
+  }
 
   /** Writes everything that is in memory to tables. */
   async flush(): Promise<void> {
@@ -157,6 +180,7 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
       await this.#snapshots.close()
       await this.#engine.endWrites()
       this.#watchHub.close()
+      this.#sharing?.close()
       await this.#engine.close()
     } finally {
       await this.#ownExecutor?.close()

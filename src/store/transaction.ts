@@ -8,22 +8,21 @@
 import { compareKeys } from '../base/bytes.js'
 import { Kind } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
-import { NotResident } from '../iterator/not-resident.js'
-import { BlockFetcher } from '../sstable/block-fetcher.js'
 import { Codec } from './codec.js'
-import type { Engine } from './engine.js'
 import { type KeyInput, keyEncodingOf } from './key-encoding.js'
 import type { Lease } from './leases.js'
 import { checkOptionNames } from './option-names.js'
-import type { Durability } from './options.js'
+import type { Durability, Settings } from './options.js'
 import type { PinnedMoment } from './pinned-moments.js'
 import { type ByteRange, successorOf } from './range.js'
 import { type Projection, RangeIterator } from './range-iterator.js'
 import { type Scan, type TransactionRange, transactionScanOf } from './range-options.js'
 import { nameOf, ReadSet } from './read-set.js'
+import type { ReadSource } from './read-source.js'
 import { checkKeys, Reader } from './reader.js'
 import { type ValueInput, valueEncodingOf } from './value-encoding.js'
 import { WRITE_NAMES, type WriteOptions } from './write-options.js'
+import type { Writer } from './writer.js'
 
 /** A write of the transaction; `value` is undefined for a removal. */
 interface PendingWrite {
@@ -56,7 +55,8 @@ export class TransactionEntries<T> implements AsyncIterable<T> {
 export class Transaction<K, V> {
   /** The moment at which the transaction reads. */
   readonly sequence: number
-  readonly #engine: Engine
+  readonly #source: ReadSource
+  readonly #writer: Writer
   readonly #codec: Codec<K, V>
   readonly #rawCodec: Codec<Uint8Array, Uint8Array>
   readonly #moment: PinnedMoment
@@ -69,20 +69,26 @@ export class Transaction<K, V> {
   #ended = false
 
   /** @internal */
-  constructor(engine: Engine, codec: Codec<K, V>, expiryOf: (ttl: number | undefined) => number) {
-    this.#engine = engine
+  constructor(
+    source: ReadSource,
+    writer: Writer,
+    codec: Codec<K, V>,
+    settings: Settings,
+    expiryOf: (ttl: number | undefined) => number,
+  ) {
+    this.#source = source
+    this.#writer = writer
     this.#codec = codec
     this.#expiryOf = expiryOf
-    const { settings } = engine.parts
     this.#rawCodec = new Codec<Uint8Array, Uint8Array>(
       keyEncodingOf('buffer'),
       valueEncodingOf('buffer'),
       settings,
     )
-    this.#moment = engine.pinned.pin(engine.lastSequence)
-    this.#lease = engine.leases.begin('transaction', this, this.#moment)
+    this.#moment = source.pinned.pin(source.sequence)
+    this.#lease = source.leases.begin('transaction', this, this.#moment)
     this.sequence = this.#moment.sequence
-    this.#reader = new Reader(engine, codec, this.#moment)
+    this.#reader = new Reader(source, codec, this.#moment)
   }
 
   /** The value under `key`, with this transaction's own writes. */
@@ -142,7 +148,7 @@ export class Transaction<K, V> {
       // A transaction that wrote nothing saw one moment, which is all that it was promised.
       if (this.#writes.size > 0) await this.#validateAndWrite(durability)
     } finally {
-      this.#engine.leases.end(this.#lease)
+      this.#source.leases.end(this.#lease)
     }
   }
 
@@ -150,43 +156,17 @@ export class Transaction<K, V> {
   rollback(): void {
     if (this.#ended) return
     this.#ended = true
-    this.#engine.leases.end(this.#lease)
+    this.#source.leases.end(this.#lease)
   }
 
-  async #validateAndWrite(durability: Durability): Promise<void> {
-    const { pipeline, parts } = this.#engine
+  #validateAndWrite(durability: Durability): Promise<void> {
     for (const [name, { key }] of this.#writes) this.#readSet.addKey(name, key)
-    const fetcher = new BlockFetcher(parts.tableCache, { blocking: false })
-    for (;;) {
-      if (!pipeline.flushQueue()) {
-        await pipeline.drained()
-        continue
-      }
-      try {
-        // A clearing takes all with it, and what was not there is read again.
-        const changed =
-          this.#moment.detached ||
-          this.#readSet.hasChangedSince(this.sequence, this.#engine.readState, fetcher)
-        if (changed) {
-          throw new VarveError(
-            'CONFLICT',
-            'What the transaction read or writes was changed meanwhile. Run it again.',
-          )
-        }
-      } catch (error) {
-        if (!(error instanceof NotResident)) throw error
-        await this.#engine.readState.during(error.load())
-        continue
-      }
-      // Validated and joined in one step: no other write comes between.
-      const group = pipeline.join(durability)
+    return this.#writer.commit(this.#readSet, this.#moment, durability, (operations) => {
       for (const { key, value, expiresAt } of this.#writes.values()) {
-        if (value === undefined) group.operations.add(Kind.delete, key)
-        else group.operations.add(Kind.put, key, value, expiresAt)
+        if (value === undefined) operations.add(Kind.delete, key)
+        else operations.add(Kind.put, key, value, expiresAt)
       }
-      await group.promiseFor(durability)
-      return
-    }
+    })
   }
 
   #write(key: KeyInput<K>, value: Uint8Array | undefined, expiresAt: number): void {
@@ -196,7 +176,7 @@ export class Transaction<K, V> {
   }
 
   #ownValue({ value, expiresAt }: PendingWrite): V | undefined {
-    if (value === undefined || expiresAt <= this.#engine.parts.clock.now()) return undefined
+    if (value === undefined || expiresAt <= this.#source.parts.clock.now()) return undefined
     return this.#codec.values.decode(value, 0, value.length)
   }
 
@@ -236,10 +216,10 @@ export class Transaction<K, V> {
     const own = [...this.#writes.values()]
       .filter(({ key }) => isInside(key, range))
       .sort((a, b) => compareKeys(a.key, b.key) * direction)
-    const now = this.#engine.parts.clock.now()
+    const now = this.#source.parts.clock.now()
     let at = 0
     const stored = new RangeIterator<[Uint8Array, Uint8Array], Uint8Array, Uint8Array>(
-      this.#engine,
+      this.#source,
       this.#rawCodec,
       'entry',
       { ...scan, limit: Number.POSITIVE_INFINITY, filter: undefined },
@@ -262,7 +242,7 @@ export class Transaction<K, V> {
   #checkActive(): void {
     if (this.#ended)
       throw new VarveError('CLOSED', 'The transaction has ended; its methods must be awaited inside.')
-    if (this.#engine.closed) throw new VarveError('CLOSED', 'The store is closed. Open it again.')
+    if (this.#source.closed) throw new VarveError('CLOSED', 'The store is closed. Open it again.')
   }
 }
 

@@ -35,6 +35,8 @@ export type ValueOf<E> = E extends { decode(bytes: Buffer): infer V }
 export type ValueInput<V> = V extends Buffer ? Uint8Array | string : V
 
 export interface ValueEncoding<V> {
+  /** undefined: one of the user's own. */
+  readonly name: ValueEncodingName | undefined
   /** The bytes of `value`; throws `INVALID_VALUE` for what the encoding cannot hold. */
   encode(value: V): Uint8Array
   decode(bytes: Uint8Array, start: number, end: number): V
@@ -60,6 +62,7 @@ const buffer: ValueEncoding<Uint8Array | string> = {
     if (typeof value === 'string') return Buffer.from(value, 'utf8')
     throw invalidValue("With valueEncoding 'buffer' a value must be a Uint8Array or a string.")
   },
+  name: 'buffer',
   decode: copyToBuffer,
   numbers: 'none',
 }
@@ -72,11 +75,13 @@ const utf8: ValueEncoding<string> = {
     }
     return Buffer.from(value, 'utf8')
   },
+  name: 'utf8',
   decode: decodeUtf8,
   numbers: 'text',
 }
 
 const json: ValueEncoding<unknown> = {
+  name: 'json',
   numbers: 'number',
   encode(value) {
     let text: string | undefined
@@ -105,6 +110,7 @@ const json: ValueEncoding<unknown> = {
 const packr = new Packr({ useRecords: false, variableMapSize: true, moreTypes: true })
 
 const msgpack: ValueEncoding<unknown> = {
+  name: 'msgpack',
   numbers: 'number',
   encode(value) {
     // Both would be written as undefined, which is what a missing key reads as.
@@ -136,6 +142,7 @@ const msgpack: ValueEncoding<unknown> = {
 
 function custom<V>(encoding: CustomValueEncoding<V>): ValueEncoding<V> {
   return {
+    name: undefined,
     numbers: 'number',
     encode(value) {
       let bytes: Uint8Array

@@ -1,4 +1,5 @@
 /** A read view: the store as it was at one moment, held in memory. */
+
 import { VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
 import type { Lease } from './leases.js'

@@ -1,19 +1,13 @@
 /** The writing methods of a store: one key, many keys, transactions. */
 import { Kind, NEVER } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
-import { addTombstones } from './clear-range.js'
 import type { Codec } from './codec.js'
-import type { CommitGroup } from './commit-pipeline.js'
-import { ConditionalWriter, type Decide } from './conditional-writer.js'
 import { incremented, updated, whenAbsent, whenEqual, withExpiry } from './conditions.js'
-import type { Engine } from './engine.js'
+import type { Decide } from './decision.js'
 import type { KeyInput } from './key-encoding.js'
-
-import { OpenStore } from './open-store.js'
-import { checkDuration, type Durability } from './options.js'
-
+import { OpenStore, type StoreSource } from './open-store.js'
+import { checkDuration, type Durability, type Settings } from './options.js'
 import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
-import { Reader } from './reader.js'
 import { Transaction } from './transaction.js'
 import type { ValueInput } from './value-encoding.js'
 import { WriteBatch } from './write-batch.js'
@@ -25,6 +19,7 @@ import {
   WRITE_NAMES,
   type WriteOptions,
 } from './write-options.js'
+import type { WriteGroup, Writer } from './writer.js'
 
 /** What {@link Store.applyBatch} did. */
 export interface BatchResult {
@@ -36,21 +31,20 @@ export interface BatchResult {
 
 /** Everything that writes. A write is refused whole: whatever is wrong with it, nothing is written. */
 export abstract class Writable<K, V> extends OpenStore<K, V> {
-  readonly #engine: Engine
+  readonly #source: StoreSource
+  readonly #writer: Writer
   readonly #codec: Codec<K, V>
-  readonly #reader: Reader<K, V>
-  readonly #conditional: ConditionalWriter<K, V>
+  readonly #settings: Settings
   readonly #durability: Durability
   readonly #defaultTtlMs: number
 
   /** @internal */
-  constructor(path: string, engine: Engine, codec: Codec<K, V>) {
-    super(path, engine, codec)
-    const { settings } = engine.parts
-    this.#engine = engine
+  constructor(path: string, source: StoreSource, writer: Writer, codec: Codec<K, V>, settings: Settings) {
+    super(path, source, codec)
+    this.#source = source
+    this.#writer = writer
     this.#codec = codec
-    this.#reader = new Reader(engine, codec)
-    this.#conditional = new ConditionalWriter(engine, codec)
+    this.#settings = settings
     this.#durability = settings.durability
     this.#defaultTtlMs = settings.defaultTtlMs
   }
@@ -66,9 +60,9 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
       // The value first: encoding it may run the user's code, which may use the store and with it the key's bytes.
       const encodedValue = this.#codec.value(value as unknown as V)
       const encodedKey = this.#codec.key(key as unknown as K)
-      const group = this.#engine.pipeline.join(durability)
+      const group = this.#writer.join(durability)
       group.operations.add(Kind.put, encodedKey.bytes, encodedValue, expiresAt, encodedKey.length)
-      return this.#engine.metrics.writeLatency.sample(group.promiseFor(durability))
+      return this.#source.metrics.writeLatency.sample(group.promiseFor(durability))
     } catch (error) {
       return Promise.reject(error)
     }
@@ -79,16 +73,7 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
     this.checkOpen()
     const durability = durabilityOf('delete', options, WRITE_NAMES.durable, this.#durability)
     const encoded = this.#codec.keyCopy(key as unknown as K)
-    const group = this.#engine.pipeline.join(durability)
-    const index = group.operations.count
-    group.operations.add(Kind.delete, encoded.bytes, undefined, undefined, encoded.length)
-    let wasThere: Promise<boolean> = Promise.resolve(false)
-    group.onApplied(() => {
-      // Told below; a write that is refused after it was applied tells of the refusal instead.
-      wasThere = this.#engine.owe(this.#reader.wasThere(encoded, group.firstSequence + index - 1))
-    })
-    await this.#engine.metrics.writeLatency.sample(group.promiseFor(durability))
-    return wasThere
+    return this.#source.metrics.writeLatency.sample(this.#writer.delete(encoded, durability))
   }
 
   /** Writes `value` only where nothing is; resolves to whether it did. */
@@ -185,11 +170,11 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
     if (!(batch instanceof WriteBatch)) {
       throw new VarveError('INVALID_ARGUMENT', 'applyBatch takes a WriteBatch.')
     }
-    const group = this.#engine.pipeline.join(durability)
+    const group = this.#writer.join(durability)
     this.#addBatch(group, batch)
     // The caller may reuse the batch before the promise resolves.
     const { size } = batch
-    await this.#engine.metrics.writeLatency.sample(group.promiseFor(durability))
+    await this.#source.metrics.writeLatency.sample(group.promiseFor(durability))
     return { successful: size, failed: 0 }
   }
 
@@ -207,11 +192,8 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
     if (range !== undefined) checkBounded(range)
     if (isEmptyRange(bounds)) return
     const { lower, upper } = bounds
-    if ((lower === undefined || lower.length === 0) && upper === undefined) return this.#engine.clear()
-    const { pipeline, keepAlive } = this.#engine
-    await keepAlive.during(
-      pipeline.alone(durability, (operations) => addTombstones(this.#engine, bounds, operations)),
-    )
+    const isEverything = (lower === undefined || lower.length === 0) && upper === undefined
+    await this.#writer.clear(isEverything ? undefined : bounds, durability)
   }
 
   /**
@@ -228,10 +210,16 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
     const retries = checkRetries(options.retries)
     for (let attempt = 0; ; attempt++) {
       this.checkOpen()
-      const transaction = new Transaction<K, V>(this.#engine, this.#codec, (ttl) => this.#expiryOf(ttl))
+      const transaction = new Transaction<K, V>(
+        this.#source,
+        this.#writer,
+        this.#codec,
+        this.#settings,
+        (ttl) => this.#expiryOf(ttl),
+      )
       try {
         const result = await work(transaction)
-        await this.#engine.metrics.writeLatency.sample(transaction.commit(durability))
+        await this.#source.metrics.writeLatency.sample(transaction.commit(durability))
         return result
       } catch (error) {
         transaction.rollback()
@@ -241,7 +229,7 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
     }
   }
 
-  #addBatch(group: CommitGroup, batch: WriteBatch<KeyInput<K>, ValueInput<V>>): void {
+  #addBatch(group: WriteGroup, batch: WriteBatch<KeyInput<K>, ValueInput<V>>): void {
     const { operations } = group
     const { length, count } = operations
     try {
@@ -263,13 +251,18 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
 
   async #decide<R>(key: KeyInput<K>, durability: Durability, decide: Decide<V, R>): Promise<R> {
     this.checkOpen()
-    const writing = this.#conditional.write(key as unknown as K, durability, decide)
-    return this.#engine.metrics.writeLatency.sample(writing)
+    const writing = this.#writer.decide(
+      this.#codec,
+      this.#codec.keyCopy(key as unknown as K),
+      durability,
+      decide,
+    )
+    return this.#source.metrics.writeLatency.sample(writing)
   }
 
   #expiryOf(ttl: number | undefined): number {
     const ttlMs = ttl === undefined ? this.#defaultTtlMs : checkDuration('ttl', ttl, 0)
-    return ttlMs === 0 || ttlMs === NEVER ? NEVER : this.#engine.parts.clock.now() + ttlMs
+    return ttlMs === 0 || ttlMs === NEVER ? NEVER : this.#source.parts.clock.now() + ttlMs
   }
 }
 

@@ -62,6 +62,14 @@ export class GroupBuffer {
     this.finishOperation(at + value.length)
   }
 
+  /** Appends `count` operations that another group held as `bytes`. */
+  addAll(bytes: Uint8Array, count: number): void {
+    const at = this.reserve(bytes.length)
+    copyBytes(bytes, 0, bytes.length, this.bytes, at)
+    this.length = at + bytes.length
+    this.count += count
+  }
+
   /**
    * Makes room for `length` more bytes and returns where they begin. To encode an operation in place, write it
    * there and call {@link finishOperation}; one that is given up needs nothing undone.

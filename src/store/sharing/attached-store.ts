@@ -1,0 +1,131 @@
+/**
+ * A store that another thread has open, used from this one.
+ *
+ * Reads look at the owner's memtables, which are shared memory, and at the tables, with a cache of this thread's own; they
+ * cross no thread. Writes and upkeep are carried out by the owner.
+ */
+import { VarveError } from '../../base/errors.js'
+import type { ThreadLink } from '../../env/thread-link.js'
+import type { Codec } from '../codec.js'
+import type { StoreEvents } from '../events.js'
+import type { Settings } from '../options.js'
+import { byteRangeOf, isEmptyRange, type KeyRange } from '../range.js'
+import type { SnapshotInfo } from '../snapshot-info.js'
+import type { SnapshotOptions } from '../snapshots.js'
+import type { StoreStatistics } from '../statistics.js'
+import { checkWatchOptions, type WatchOptions } from '../watch-options.js'
+import { type KeyOrRange, watchTargetOf } from '../watch-target.js'
+import { Writable } from '../writable.js'
+import type { AttachedState } from './attached-state.js'
+import { AttachedWatcher } from './attached-watcher.js'
+import { RemoteWriter } from './remote-writer.js'
+
+/**
+ * The store of another thread. Made by `attach`; the same methods as `Store`, with the same guarantees. Closing it lets go what this
+ * thread holds; the store stays open.
+ */
+export class AttachedStore<K, V> extends Writable<K, V> {
+  readonly #link: ThreadLink
+  readonly #writer: RemoteWriter
+  readonly #state: AttachedState
+  readonly #codec: Codec<K, V>
+  readonly #heard = new Set<string>()
+
+  /** @internal */
+  constructor(path: string, link: ThreadLink, state: AttachedState, codec: Codec<K, V>, settings: Settings) {
+    const writer = new RemoteWriter(link, state, settings.bound !== undefined)
+    super(path, state, writer, codec, settings)
+    this.#writer = writer
+    this.#link = link
+    this.#state = state
+    this.#codec = codec
+    link.notes = {
+      ...link.notes,
+      // Listeners are called behind whatever read has taken the message.
+      event: ({ event, payload }: { event: keyof StoreEvents; payload: never }) =>
+        queueMicrotask(() => this.#state.parts.events.emit(event, payload)),
+    }
+  }
+
+  /** The changes of a key or a range, as `Store.watch` tells them. */
+  watch(keyOrRange: KeyOrRange<K> = {}, options: WatchOptions = {}): AttachedWatcher<K, V> {
+    this.checkOpen()
+    checkWatchOptions(options)
+    const target = watchTargetOf(keyOrRange, this.#codec)
+    const { signal, ...rest } = options
+    const watch = {
+      target: target.kind === 'key' ? target.key : target.range,
+      // From now on: what is written until the owner hears of it is replayed.
+      options: { ...rest, from: rest.from ?? this.#state.sequence + 1 },
+    }
+    return new AttachedWatcher(this.#link, this.#codec, watch, signal)
+  }
+
+  async snapshot(options?: SnapshotOptions): Promise<SnapshotInfo> {
+    return this.#call('snapshot', options)
+  }
+
+  async snapshots(): Promise<SnapshotInfo[]> {
+    return this.#call('snapshots')
+  }
+
+  async deleteSnapshot(id: string): Promise<void> {
+    return this.#call('deleteSnapshot', id)
+  }
+
+  async restoreSnapshot(idOrPath: string): Promise<void> {
+    return this.#call('restoreSnapshot', idOrPath)
+  }
+
+  async flush(): Promise<void> {
+    return this.#call('flush')
+  }
+
+  async sync(): Promise<void> {
+    return this.#call('sync')
+  }
+
+  async compact(range: KeyRange<K> = {}): Promise<void> {
+    const bounds = byteRangeOf(range, this.#codec.keys)
+    if (!isEmptyRange(bounds)) await this.#call('compact', bounds)
+  }
+
+  /** What the store knows of itself: a promise here, because the owner has to be asked. */
+  async stats(): Promise<StoreStatistics> {
+    return this.#call('stats')
+  }
+
+  /** Calls `listener` on each event of that name, wherever in the process it comes from. */
+  override on<E extends keyof StoreEvents>(
+    event: E,
+    listener: (payload: StoreEvents<K, V>[E]) => void,
+  ): this {
+    super.on(event, listener)
+    if (!this.#heard.has(event)) {
+      this.#heard.add(event)
+      this.#call('listen', event).catch(() => undefined)
+    }
+    return this
+  }
+
+  protected override async shutDown(): Promise<void> {
+    if (this.#link.isOpen) await this.#writer.settled().catch(() => undefined)
+    this.#state.close()
+    this.#link.close()
+  }
+
+  #call<T>(name: string, argument?: unknown): Promise<T> {
+    this.checkOpen()
+    // What was written before comes first.
+    this.#writer.send()
+    return this.#link.call<T>(name, argument)
+  }
+
+  protected override checkOpen(): void {
+    super.checkOpen()
+    if (this.#state.closed) {
+      throw new VarveError('CLOSED', 'The thread that has the store open has closed it, or has ended.')
+    }
+    this.#state.catchUp()
+  }
+}

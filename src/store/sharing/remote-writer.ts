@@ -1,0 +1,177 @@
+/**
+ * The writer of an attached thread: gathers writes like the commit pipeline does and sends them to the owner.
+ *
+ * All writes of one durability that are made until the next microtask are one message, in order. What depends on what is
+ * there is decided here, at the newest state that this thread knows, and sent with what was read; the owner commits it if
+ * that still holds, else it is decided anew.
+ */
+import { VarveError } from '../../base/errors.js'
+import type { ThreadLink } from '../../env/thread-link.js'
+import { whenResident } from '../../iterator/not-resident.js'
+import type { SearchKey } from '../../memtable/search-key.js'
+import { BlockFetcher } from '../../sstable/block-fetcher.js'
+import { GroupBuffer, OPERATIONS_START } from '../../wal/group-buffer.js'
+import type { Codec } from '../codec.js'
+import { type Decide, describe, type Found, writeOf } from '../decision.js'
+import { Deferred } from '../deferred.js'
+import type { Durability } from '../options.js'
+import type { PinnedMoment } from '../pinned-moments.js'
+import { LookupResult, lookUp } from '../point-lookup.js'
+import type { ByteRange } from '../range.js'
+import { nameOf, ReadSet } from '../read-set.js'
+import type { WriteGroup, Writer } from '../writer.js'
+import type { AttachedState } from './attached-state.js'
+import type { ConditionalOperations, Operations } from './share-protocol.js'
+
+/** The bytes at which a group is sent though the turn goes on. */
+const MAX_GROUP_BYTES = 256 * 1024
+
+/** Writes of one durability, on their way to the owner. */
+class RemoteGroup implements WriteGroup {
+  readonly operations = new GroupBuffer()
+  readonly durability: Durability
+  readonly committed = new Deferred<void>()
+
+  constructor(durability: Durability) {
+    this.durability = durability
+  }
+
+  promiseFor(): Promise<void> {
+    return this.committed.promise
+  }
+}
+
+export class RemoteWriter implements Writer {
+  readonly #link: ThreadLink
+  readonly #state: AttachedState
+  readonly #isEachAlone: boolean
+  #open: RemoteGroup | undefined
+  /** Calls that have no answer yet. */
+  #calls = 0
+
+  /** @param isEachAlone - whether each write is a group of its own, which can be refused by itself */
+  constructor(link: ThreadLink, state: AttachedState, isEachAlone: boolean) {
+    this.#link = link
+    this.#state = state
+    this.#isEachAlone = isEachAlone
+  }
+
+  join(durability: Durability): WriteGroup {
+    const open = this.#open
+    if (open !== undefined && this.#takesMore(open, durability)) return open
+    this.send()
+    const group = new RemoteGroup(durability)
+    this.#open = group
+    queueMicrotask(() => {
+      if (this.#open === group) this.send()
+    })
+    return group
+  }
+
+  /** Sends what has been gathered. */
+  send(): void {
+    const group = this.#open
+    this.#open = undefined
+    if (group === undefined) return
+    const { operations, durability, committed } = group
+    const committing = this.#call<void>('commit', operationsOf(operations, durability))
+    committing.then(committed.resolve, committed.reject)
+  }
+
+  delete(key: SearchKey, durability: Durability): Promise<boolean> {
+    return this.#call('delete', { key: key.bytes.subarray(0, key.length), durability })
+  }
+
+  async decide<V, R>(
+    codec: Codec<unknown, V>,
+    key: SearchKey,
+    durability: Durability,
+    decide: Decide<V, R>,
+  ): Promise<R> {
+    const read = new ReadSet()
+    read.addKey(nameOf(key), key.bytes.slice(0, key.length))
+    for (;;) {
+      // What this thread wrote before is part of what is there.
+      await this.settled()
+      this.#state.catchUp()
+      const moment = this.#state.pinned.pin(this.#state.sequence)
+      try {
+        const found = await this.#lookUp(codec, key, moment)
+        const decision = decide(found)
+        if (decision.write === 'nothing') return decision.answer
+        const write = writeOf(codec, key, decision)
+        await this.commit(read, moment, durability, write)
+        return decision.answer
+      } catch (error) {
+        if (!(error instanceof VarveError) || error.code !== 'CONFLICT') throw error
+      } finally {
+        moment.unpin()
+      }
+    }
+  }
+
+  clear(range: ByteRange | undefined, durability: Durability): Promise<void> {
+    return this.#call('clear', { range, durability })
+  }
+
+  async commit(
+    read: ReadSet,
+    moment: PinnedMoment,
+    durability: Durability,
+    write: (operations: GroupBuffer) => void,
+  ): Promise<void> {
+    const operations = new GroupBuffer()
+    write(operations)
+    const request: ConditionalOperations = {
+      ...operationsOf(operations, durability),
+      epoch: this.#state.epochOf(moment.readState),
+      sequence: moment.sequence,
+      keys: read.keys,
+      ranges: read.ranges,
+    }
+    await this.#call('commitIf', request)
+  }
+
+  /** Resolves when everything that was written before the call is visible here, or refused. */
+  async settled(): Promise<void> {
+    if (this.#open !== undefined || this.#calls > 0) await this.#call('settled', undefined)
+  }
+
+  #takesMore(group: RemoteGroup, durability: Durability): boolean {
+    const { count, length } = group.operations
+    return group.durability === durability && length <= MAX_GROUP_BYTES && !(this.#isEachAlone && count > 0)
+  }
+
+  /** What is under `key` at `moment`. */
+  async #lookUp<V>(
+    codec: Codec<unknown, V>,
+    key: SearchKey,
+    { readState, sequence }: PinnedMoment,
+  ): Promise<Found<V> | undefined> {
+    const { tableCache, clock } = this.#state.parts
+    const fetcher = new BlockFetcher(tableCache, { blocking: false })
+    const result = new LookupResult()
+    const state = readState.pin()
+    try {
+      const isThere = await whenResident(() => lookUp(state, key, sequence, fetcher, result, clock))
+      return isThere ? describe(codec, result) : undefined
+    } finally {
+      state.unpin()
+    }
+  }
+
+  async #call<T>(name: string, argument: unknown): Promise<T> {
+    // What was gathered comes first.
+    if (name !== 'commit') this.send()
+    this.#calls++
+    try {
+      return await this.#link.call<T>(name, argument)
+    } finally {
+      this.#calls--
+    }
+  }
+}
+
+function operationsOf({ bytes, length, count }: GroupBuffer, durability: Durability): Operations {
+  return { bytes: bytes.slice(OPERATIONS_START, length), count, durability }
+}

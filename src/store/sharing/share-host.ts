@@ -1,0 +1,210 @@
+/**
+ * The owner's side of sharing: answers what attached threads ask of the store.
+ *
+ * A thread that ends, or closes its store, lets everything go that was held for it. Writes that it has sent are carried
+ * out all the same.
+ */
+import { randomUUID } from 'node:crypto'
+import { VarveError } from '../../base/errors.js'
+import { NodeFileSystem } from '../../env/node-file-system.js'
+import { type Calls, listen, type ThreadLink, thisThread } from '../../env/thread-link.js'
+import { SearchKey } from '../../memtable/search-key.js'
+import type { Change } from '../change.js'
+import { Codec } from '../codec.js'
+import { conflict } from '../decision.js'
+import type { Engine } from '../engine.js'
+import { EngineWriter } from '../engine-writer.js'
+import type { StoreEvents } from '../events.js'
+import { keyEncodingOf } from '../key-encoding.js'
+import type { Durability } from '../options.js'
+import type { ByteRange } from '../range.js'
+import { nameOf, ReadSet } from '../read-set.js'
+import { valueEncodingOf } from '../value-encoding.js'
+import type { WatchHub } from '../watch-hub.js'
+import { Watcher } from '../watcher.js'
+import type { ConditionalOperations, Operations, RemoteWatch, ShareHandle, Upkeep } from './share-protocol.js'
+import { StatePublisher } from './state-publisher.js'
+
+type RawResult = IteratorResult<Change<Uint8Array, Uint8Array>, undefined>
+
+/** Throws `INVALID_ARGUMENT` for a store that other threads cannot read. */
+function checkShareable(engine: Engine): void {
+  if (engine.parts.settings.persistence !== 'none') return
+  throw new VarveError(
+    'INVALID_ARGUMENT',
+    'A store without a disk cannot be shared: its tables are in the memory of this thread.',
+  )
+}
+
+export class ShareHost {
+  readonly handle: ShareHandle
+  readonly #engine: Engine
+  readonly #writer: EngineWriter
+  readonly #hub: WatchHub
+  readonly #upkeep: Upkeep
+  readonly #publisher: StatePublisher
+  readonly #codec: Codec<Uint8Array, Uint8Array>
+  readonly #links = new Set<ThreadLink>()
+  readonly #stopListening: () => void
+
+  constructor(
+    engine: Engine,
+    hub: WatchHub,
+    upkeep: Upkeep & { readonly path: string },
+    encodings: Codec<unknown, unknown>,
+  ) {
+    checkShareable(engine)
+    const { settings, versions, fileSystem } = engine.parts
+    this.#engine = engine
+    this.#writer = new EngineWriter(engine)
+    this.#hub = hub
+    this.#upkeep = upkeep
+    this.#publisher = new StatePublisher(engine)
+    this.#codec = new Codec(keyEncodingOf('buffer'), valueEncodingOf('buffer'), settings)
+    const name = randomUUID()
+    this.handle = {
+      varve: 1,
+      name,
+      threadId: thisThread(),
+      path: upkeep.path,
+      databaseId: versions.databaseId,
+      settings,
+      keyEncoding: encodings.keys.name,
+      valueEncoding: encodings.values.name,
+      hasOwnFileSystem: !(fileSystem instanceof NodeFileSystem),
+      control: this.#publisher.control,
+    }
+    this.#stopListening = listen(name, (link) => this.#welcome(link))
+  }
+
+  /** Closes all links; what the threads hold is let go. */
+  close(): void {
+    this.#publisher.close()
+    this.#stopListening()
+    for (const link of this.#links) link.close()
+  }
+
+  #welcome(link: ThreadLink): void {
+    this.#links.add(link)
+    const watchers = new Map<number, RemoteWatcher>()
+    const listeners = new Map<keyof StoreEvents, (payload: unknown) => void>()
+    link.onClose = () => {
+      this.#links.delete(link)
+      this.#publisher.detach(link)
+      for (const watcher of watchers.values()) watcher.close()
+      for (const [event, listener] of listeners) this.#engine.parts.events.off(event, listener)
+    }
+    link.notes = {
+      released: (epoch: number) => this.#publisher.released(link, epoch),
+      used: (keys: readonly Uint8Array[]) => {
+        for (const key of keys) this.#engine.bound?.used(searchKeyOf(key))
+      },
+    }
+    link.calls = {
+      attach: () => this.#publisher.attach(link),
+      ...this.#writing(link),
+      ...this.#watching(watchers),
+      listen: (event: keyof StoreEvents) => {
+        if (listeners.has(event)) return
+        const listener = (payload: unknown): void => link.tell('event', { event, payload })
+        this.#engine.parts.events.on(event, listener)
+        listeners.set(event, listener)
+      },
+      ...this.#upkeepCalls(),
+    }
+  }
+
+  #writing(link: ThreadLink): Calls {
+    return {
+      commit: ({ bytes, count, durability }: Operations) => {
+        const group = this.#writer.join(durability)
+        group.operations.addAll(bytes, count)
+        return group.promiseFor(durability)
+      },
+      commitIf: ({ bytes, count, durability, epoch, sequence, keys, ranges }: ConditionalOperations) => {
+        const moment = this.#publisher.momentOf(link, epoch)
+        if (moment === undefined || moment.detached) throw conflict()
+        const read = new ReadSet()
+        for (const key of keys) read.addKey(nameOf(searchKeyOf(key)), key)
+        for (const range of ranges) read.addRange(range)
+        return this.#writer.commitSince(sequence, read, moment, durability, (operations) =>
+          operations.addAll(bytes, count),
+        )
+      },
+      delete: ({ key, durability }: { key: Uint8Array; durability: Durability }) => {
+        return this.#writer.delete(searchKeyOf(key), durability)
+      },
+      clear: ({ range, durability }: { range: ByteRange | undefined; durability: Durability }) =>
+        this.#writer.clear(range, durability),
+      settled: () => this.#engine.pipeline.drained(),
+    }
+  }
+
+  /** A watcher looks one change ahead, so that it goes live without being asked. */
+  #watching(watchers: Map<number, RemoteWatcher>): Calls {
+    let count = 0
+    return {
+      watch: ({ target, options }: RemoteWatch) => {
+        const watched = target instanceof Uint8Array ? target : { gte: target.lower, lt: target.upper }
+        watchers.set(count, new RemoteWatcher(new Watcher(this.#hub, this.#codec, watched, options)))
+        return count++
+      },
+      nextChange: (id: number) => watchers.get(id)?.next(),
+      unwatch: async (id: number) => {
+        watchers.get(id)?.close()
+        watchers.delete(id)
+      },
+    }
+  }
+
+  #upkeepCalls(): Calls {
+    const upkeep = this.#upkeep
+    return {
+      flush: () => upkeep.flush(),
+      sync: () => upkeep.sync(),
+      compact: async ({ lower, upper }: ByteRange) => {
+        await upkeep.flush()
+        await this.#engine.compact(lower, upper)
+      },
+      stats: () => upkeep.stats(),
+      snapshot: (options: Parameters<Upkeep['snapshot']>[0]) => upkeep.snapshot(options),
+      snapshots: () => upkeep.snapshots(),
+      deleteSnapshot: (id: string) => upkeep.deleteSnapshot(id),
+      restoreSnapshot: (idOrPath: string) => upkeep.restoreSnapshot(idOrPath),
+    }
+  }
+}
+
+/** A watcher that is a change ahead of who asks. */
+class RemoteWatcher {
+  readonly #watcher: Watcher<Uint8Array, Uint8Array>
+  #ahead: Promise<RawResult>
+
+  constructor(watcher: Watcher<Uint8Array, Uint8Array>) {
+    this.#watcher = watcher
+    this.#ahead = this.#look()
+  }
+
+  next(): Promise<RawResult> {
+    const result = this.#ahead
+    this.#ahead = this.#look()
+    return result
+  }
+
+  close(): void {
+    void this.#watcher.close()
+  }
+
+  #look(): Promise<RawResult> {
+    const result = this.#watcher.next()
+    // Whoever asks for it is told.
+    result.catch(() => undefined)
+    return result
+  }
+}
+
+function searchKeyOf(bytes: Uint8Array): SearchKey {
+  const key = new SearchKey(bytes.length)
+  key.set(bytes, 0, bytes.length)
+  return key
+}

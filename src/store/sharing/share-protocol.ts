@@ -1,0 +1,85 @@
+/**
+ * What the thread that has a store open and the threads that are attached to it say to each other.
+ *
+ * The owner tells each attached thread every new read state, in order, before anything that depends on it: the memtables
+ * as shared memory, the tables by name. Attached threads read by themselves and tell when they have let a state go.
+ * Everything that writes is a call, which the owner answers. Keys and values travel as bytes.
+ */
+import type { MemtableImage } from '../../memtable/memtable.js'
+import type { TableMetadata } from '../../version/table-metadata.js'
+import type { KeyEncodingName } from '../key-encoding.js'
+import type { Durability, Settings } from '../options.js'
+import type { ByteRange } from '../range.js'
+import type { SnapshotInfo } from '../snapshot-info.js'
+import type { SnapshotOptions } from '../snapshots.js'
+import type { StoreStatistics } from '../statistics.js'
+import type { ValueEncodingName } from '../value-encoding.js'
+import type { WatchOptions } from '../watch-options.js'
+
+/** Made by `store.share()`, taken by `attach`: to be posted to a thread as it is. */
+export interface ShareHandle {
+  /** The version of this protocol. */
+  readonly varve: 1
+  readonly name: string
+  readonly threadId: number
+  /** The directory of the store. */
+  readonly path: string
+  readonly databaseId: Uint8Array
+  readonly settings: Settings
+  readonly keyEncoding: KeyEncodingName
+  /** undefined: one of the user's own, which cannot be posted. */
+  readonly valueEncoding: ValueEncodingName | undefined
+  /** Whether the store is on a file system that the user has given. */
+  readonly hasOwnFileSystem: boolean
+  /** Word 0: the number of the newest read state; -1 when the store is closed. */
+  readonly control: SharedArrayBuffer
+}
+
+/** A read state on its way to an attached thread. */
+export interface StateNote {
+  /** Counts read states. */
+  readonly epoch: number
+  /** The sequence number of the last write when the state became the newest. */
+  readonly base: number
+  /** Word 0: how many more writes of the active memtable are visible. */
+  readonly visible: SharedArrayBuffer
+  /** The active memtable first, then the frozen ones, newest first. */
+  readonly memtables: readonly MemtableImage[]
+  /** The numbers of the tables, level by level. */
+  readonly levels: readonly (readonly number[])[]
+  /** The tables of which the thread has not been told. */
+  readonly tables: readonly TableMetadata[]
+}
+
+/** Operations as a commit group holds them. */
+export interface Operations {
+  readonly bytes: Uint8Array
+  readonly count: number
+  readonly durability: Durability
+}
+
+/** Operations that are valid only if nothing of what was read has changed. */
+export interface ConditionalOperations extends Operations {
+  /** What was read was read at this moment, of this read state. */
+  readonly epoch: number
+  readonly sequence: number
+  readonly keys: readonly Uint8Array[]
+  readonly ranges: readonly ByteRange[]
+}
+
+/** What an attached thread wants to watch. */
+export interface RemoteWatch {
+  readonly target: Uint8Array | ByteRange
+  readonly options: Omit<WatchOptions, 'signal'>
+}
+
+/** The part of a store whose arguments and answers can be posted as they are. */
+export interface Upkeep {
+  flush(): Promise<void>
+  sync(): Promise<void>
+  stats(): StoreStatistics
+  snapshot(options?: SnapshotOptions): Promise<SnapshotInfo>
+  snapshots(): Promise<SnapshotInfo[]>
+  deleteSnapshot(id: string): Promise<void>
+  restoreSnapshot(idOrPath: string): Promise<void>
+}
