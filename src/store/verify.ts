@@ -67,7 +67,7 @@ export async function verify(path: string, options: VerifyOptions & ToolOptions 
   checkOptionNames('verify', options, KNOWN_OPTIONS)
   const fileSystem = options.fileSystem ?? new NodeFileSystem()
   await refuseMissing(fileSystem, directory)
-  await refuseOpen(fileSystem, directory)
+  await refuseOpen(fileSystem, directory, '; an open store has verify() itself')
   return run(fileSystem, directory, options, undefined)
 }
 
@@ -108,8 +108,8 @@ export async function refuseMissing(fileSystem: FileSystem, directory: string): 
   throw new VarveError('NOT_FOUND', `There is no store in ${directory}.`, { path: directory })
 }
 
-/** Throws `LOCKED` when a living process has the store open. */
-export async function refuseOpen(fileSystem: FileSystem, directory: string): Promise<void> {
+/** Throws `LOCKED` when a living process has the store open; `advice` ends the message. */
+export async function refuseOpen(fileSystem: FileSystem, directory: string, advice = ''): Promise<void> {
   const path = `${directory}/${LOCK_NAME}`
   try {
     const holder = await fileSystem.lockHolder(path)
@@ -117,7 +117,7 @@ export async function refuseOpen(fileSystem: FileSystem, directory: string): Pro
     const { pid, host, since } = holder
     throw new VarveError(
       'LOCKED',
-      `The store in ${directory} is open in process ${pid} on ${host} since ${new Date(since).toISOString()}. Close it there first; an open store has verify() itself.`,
+      `The store in ${directory} is open in process ${pid} on ${host} since ${new Date(since).toISOString()}. Close it there first${advice}.`,
       { path },
     )
   } catch (error) {

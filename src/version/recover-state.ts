@@ -5,7 +5,7 @@
  * that has been live after it, tables that are not there or have another size.
  */
 import { compareKeys } from '../base/bytes.js'
-import { corruption, ioError, VarveError } from '../base/errors.js'
+import { corruption, errnoOf, ioError, VarveError } from '../base/errors.js'
 import { CURRENT_NAME, manifestName, parseFileName, sstName } from '../base/file-names.js'
 import type { FileSystem } from '../env/file-system.js'
 import { type Current, readCurrent } from './current-file.js'
@@ -32,7 +32,11 @@ export interface RecoveredState {
  */
 export async function storeExists(fileSystem: FileSystem, directory: string): Promise<boolean> {
   if ((await readCurrent(fileSystem, directory)) !== undefined) return true
-  const names = await listDirectory(fileSystem, directory)
+  const names = await listDirectory(fileSystem, directory).catch((error: unknown) => {
+    // A directory that was deleted holds none either.
+    if (error instanceof VarveError && errnoOf(error.cause) === 'ENOENT') return []
+    throw error
+  })
   for (const name of names) {
     const parsed = parseFileName(name)
     if (
