@@ -48,7 +48,10 @@ export interface StoreStatistics {
   readonly bytes: number
   /** Entries that were removed to make room. */
   readonly evicted: number
-  /** Entries that were removed because they had expired; of a table that goes as a whole, overwritten ones too. */
+  /**
+   * Entries that were removed because they had expired. Exact while somebody listens; else without those that flush and
+   * compaction drop on their way, and with the overwritten ones of tables that have expired as a whole.
+   */
   readonly expired: number
   readonly levels: readonly LevelStatistics[]
   readonly memtable: {
