@@ -80,7 +80,7 @@ function describe(error) {
 }
 
 /** What this process has had of the processors: a busy machine does not stretch it. */
-function cpuTimeMs() {
+export function cpuTimeMs() {
   const { user, system } = process.cpuUsage()
   return (user + system) / 1000
 }

@@ -171,6 +171,16 @@ export const msgpackValue = {
 const SOUND = new Uint8Array(valueEncodingOf('msgpack').encode(VALUES[0]))
 const SOUND_TEXT = JSON.stringify(VALUES[0])
 
+/** What stands in a store's own files is plain: no extension makes anything else of it. @param {unknown} value */
+function checkPlain(value) {
+  if (value === undefined) throw new Finding('decodes to undefined')
+  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return
+  const prototype = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== Array.prototype)
+    throw new Finding('decodes to more than plain data')
+  for (const field of Object.values(value)) checkPlain(field)
+}
+
 /** @type {import('./index.js').Target} */
 export const message = {
   name: 'message',
@@ -182,7 +192,9 @@ export const message = {
   mutate: mutateBytes,
   run(bytes) {
     const digest = new Digest()
-    digestValue(digest, unpackMessage(bytes))
+    const value = unpackMessage(bytes)
+    checkPlain(value)
+    digestValue(digest, value)
     return digest.toString()
   },
 }
