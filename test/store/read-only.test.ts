@@ -160,10 +160,13 @@ describe('a read-only store beside its writer', () => {
       const contents = new Map<number, string>([[0, '[]']])
       const reader = await openReader(slow, { maxOpenFiles: 64 })
       let writing = true
+      let snapshot: string | undefined
       const writes = async (): Promise<void> => {
         for (let step = 0; step < 400; step++) {
           const dice = chance()
           if (dice < 0.03) await writer.clear()
+          else if (dice < 0.035) snapshot = (await writer.snapshot()).id
+          else if (dice < 0.04 && snapshot !== undefined) await writer.restoreSnapshot(snapshot)
           else if (dice < 0.05) await writer.compact()
           else if (dice < 0.07) await writer.flush()
           else await writer.applyBatch(someBatch(step, chance))
@@ -281,6 +284,48 @@ describe('a read-only store', () => {
     await narrow.refresh()
     expect(await narrow.get(numbered(0))).toBe('other')
     expect(await narrow.count()).toBe(300)
+  })
+
+  test('any failure is typed; opening again, or refreshing again, then shows everything', async () => {
+    const memory = new MemoryFileSystem()
+    const writer = await openText({ ...TINY, fileSystem: memory })
+    await fill(writer, 0, 40)
+    let [openings, refreshes] = [0, 0]
+    for (let point = 0; ; point++) {
+      const fileSystem = new FaultFileSystem(memory)
+      const fault = fileSystem.fail({ errno: 'EIO', after: point })
+      const code = await codeOf(() => openReader(fileSystem))
+      if (code !== undefined) {
+        expect(code).toBe('IO_ERROR')
+        expect(fileSystem.openCount).toBe(0)
+        openings++
+      }
+      fault.cancel()
+      await checkFilled(await openReader(fileSystem), 0, 40)
+      if (fault.struck === 0) break
+    }
+    for (let point = 0, filled = 40; ; point++) {
+      const fileSystem = new FaultFileSystem(memory)
+      const reader = await openReader(fileSystem)
+      await fill(writer, filled, filled + 3)
+      if (point % 5 === 0) await writer.flush()
+      const fault = fileSystem.fail({ errno: 'EIO', after: point })
+      const code = await codeOf(() => reader.refresh())
+      if (code !== undefined) {
+        expect(code).toBe('IO_ERROR')
+        await checkFilled(reader, 0, filled)
+        refreshes++
+      }
+      fault.cancel()
+      filled += 3
+      await reader.refresh()
+      await checkFilled(reader, 0, filled)
+      await reader.close()
+      expect(fileSystem.openCount).toBe(0)
+      if (fault.struck === 0 && point > 30) break
+    }
+    expect(openings).toBeGreaterThan(20)
+    expect(refreshes).toBeGreaterThan(10)
   })
 
   test('lets descriptors of tables that it needs no more go', async () => {
