@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { checkLimits } from './memory-limit.js'
 import { directorySize, residentMemory } from './system.js'
 
 const MEBIBYTE = 2 ** 20
@@ -21,6 +22,8 @@ const { values: flags } = parseArgs({
   options: {
     n: { type: 'string', short: 'n', default: '2000000' },
     limit: { type: 'string', default: '256' },
+    'memory-limit': { type: 'string' },
+    value: { type: 'string', default: '100' },
     directory: { type: 'string', default: tmpdir() },
     cgroup: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
@@ -32,10 +35,20 @@ if (flags.help) {
   -n, --n count         entries of 16 + 100 bytes (default 2000000)
       --limit MiB       allowed beyond Node.js itself (default 256)
       --directory path  where the store is made (default the system's temporary directory)
+      --memory-limit MiB,…  instead, check that the option memoryLimit is kept; 'default' measures without it
+      --value bytes     the length of a value with --memory-limit (default 100)
       --cgroup path     an empty memory cgroup (version 1 or 2) to run in; by default one is made if that is allowed`)
   process.exit(0)
 }
 const n = Number(flags.n)
+if (flags['memory-limit'] !== undefined) {
+  const limits = flags['memory-limit']
+    .split(',')
+    .map((text) => (text === 'default' ? undefined : Number(text)))
+  const kept = await checkLimits({ n, valueLength: Number(flags.value), limits, directory: flags.directory })
+  console.log(kept ? 'OK' : 'FAILED: more memory than allowed')
+  process.exit(kept ? 0 : 1)
+}
 const limit = Number(flags.limit) * MEBIBYTE
 
 /** @param {number} bytes */

@@ -65,6 +65,7 @@ export async function runCompaction(
     databaseId,
     pathOf: (number) => tablePath(directory, number),
     maxOpenFiles: MAX_OPEN_INPUTS,
+    filters: false,
     blockCache: new BlockCache(0),
   })
   const writer = new TableWriter(environment.fileSystem, input.tables, input.createdAt)

@@ -5,7 +5,7 @@
  * that was posted is in `#running` until it is settled, exactly once: by its response, by the death of the worker,
  * or by `close`. The thread keeps the process alive only while a job with `keepAlive` runs.
  */
-import { Worker } from 'node:worker_threads'
+import { type ResourceLimits, Worker } from 'node:worker_threads'
 import { VarveError } from '../base/errors.js'
 import { decodeError } from './error-transfer.js'
 import type { ExecuteOptions, Executor, Job } from './executor.js'
@@ -17,6 +17,8 @@ export interface WorkerExecutorOptions {
   readonly workerData?: unknown
   /** The name of the thread in debuggers. */
   readonly name?: string
+  /** Bounds on the thread's own V8 heap. Default: V8's. */
+  readonly resourceLimits?: ResourceLimits
 }
 
 interface RunningJob {
@@ -71,12 +73,13 @@ export class WorkerExecutor implements Executor {
   }
 
   #start(): Worker {
-    const { workerData, name } = this.#options
+    const { workerData, name, resourceLimits } = this.#options
     // The program's own arguments may not fit a worker: `node --input-type=module -e …` would stop it from loading.
     const worker = new Worker(this.#moduleUrl, {
       workerData,
       execArgv: [],
       ...(name === undefined ? {} : { name }),
+      ...(resourceLimits === undefined ? {} : { resourceLimits }),
     })
     worker.on('message', (response: JobResponse) => this.#settle(response))
     worker.on('error', (error) => this.#died(worker, `with ${String(error)}`, error))

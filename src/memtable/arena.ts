@@ -59,9 +59,14 @@ export class ArenaPool {
   readonly #idle: Arena[] = []
   readonly #maxIdle: number
 
-  constructor(arenaBytes: number, maxIdle = 2) {
+  constructor(arenaBytes: number, maxIdle = 3) {
     this.arenaBytes = arenaBytes
     this.#maxIdle = maxIdle
+  }
+
+  /** The bytes of the arenas that wait for their next use. */
+  get idleBytes(): number {
+    return this.#idle.length * this.arenaBytes
   }
 
   /** An empty arena of at least `minimumBytes`; larger than usual only when it must be. */

@@ -19,6 +19,8 @@ export interface BlockFetcherSettings {
   readonly blocking: boolean
   /** Whether what is read goes into the block cache. Default true. */
   readonly fillCache?: boolean
+  /** How many bytes of it at most. Default: all. */
+  readonly fillBytes?: number
 }
 
 export class BlockFetcher {
@@ -26,7 +28,8 @@ export class BlockFetcher {
   readonly #cache: BlockCache<Block>
   /** Whether it may block the thread; may be changed between steps. */
   blocking: boolean
-  readonly #fillCache: boolean
+  /** What may still go into the block cache. */
+  #fillLeft: number
   /** By cache key. */
   readonly #arrivedBlocks = new Map<number, Block>()
   readonly #arrivedTables = new Map<number, TableReader>()
@@ -35,7 +38,8 @@ export class BlockFetcher {
     this.#tables = tables
     this.#cache = tables.blockCache
     this.blocking = settings.blocking
-    this.#fillCache = settings.fillCache ?? true
+    const { fillCache = true, fillBytes = Number.POSITIVE_INFINITY } = settings
+    this.#fillLeft = fillCache ? fillBytes : 0
   }
 
   /** One more key was looked up, in however many tables. */
@@ -78,8 +82,9 @@ export class BlockFetcher {
     const ahead = readAhead?.plan(offset, size, table.dataEnd) ? readAhead : undefined
     if (!this.blocking) throw this.#notResident(table, offset, size, ahead)
     if (ahead === undefined) return this.#keep(table, offset, table.readBlockSync(offset, size))
-    const run = table.readSync(ahead.start, ahead.length)
-    return this.#takeFrom(run, ahead.start, ahead, table, offset, size)
+    const { start, length } = ahead
+    const run = table.readSync(start, length, ahead.target(length))
+    return this.#takeFrom(run, start, ahead, table, offset, size)
   }
 
   #notResident(table: TableReader, offset: number, size: number, ahead: ReadAhead | undefined): NotResident {
@@ -92,7 +97,8 @@ export class BlockFetcher {
     const { start, length } = ahead
     return new NotResident(async () => {
       // The block itself must arrive here, because the step may run again with another cursor, which has no run.
-      arrive(this.#takeFrom(await table.read(start, length), start, ahead, table, offset, size))
+      const run = await table.read(start, length, ahead.target(length))
+      arrive(this.#takeFrom(run, start, ahead, table, offset, size))
     })
   }
 
@@ -111,7 +117,11 @@ export class BlockFetcher {
   }
 
   #keep(table: TableReader, offset: number, block: Block): Block {
-    if (this.#fillCache) this.#cache.set(table.firstCacheKey + offset, block, block.memoryBytes)
+    const { memoryBytes } = block
+    if (this.#fillLeft >= memoryBytes) {
+      this.#fillLeft -= memoryBytes
+      this.#cache.set(table.firstCacheKey + offset, block, memoryBytes)
+    }
     return block
   }
 }

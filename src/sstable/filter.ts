@@ -9,16 +9,23 @@
  * ((hash + i × delta) mod 2^32) mod bits, delta = hash rotated right by 17. (Kirsch and Mitzenmacher, "Less Hashing,
  * Same Performance", 2006.) The package's own hashing costs fifty times as much; it lets a `Hashing` be plugged in.
  */
-import bloomFilters from 'bloom-filters'
+import { createRequire } from 'node:module'
+import { giveChunk, takeChunk } from '../base/chunk-pool.js'
 import { VarveError } from '../base/errors.js'
 
-// CommonJS without names that Node could see.
-const { BloomFilter, Hashing } = bloomFilters
-type BloomFilter = InstanceType<typeof BloomFilter>
+type Package = typeof import('bloom-filters')
+type BloomFilter = InstanceType<Package['BloomFilter']>
+
+// Two modules of the package alone: all of it takes some megabytes more, in each of two threads.
+const require = createRequire(import.meta.url)
+const BloomFilter: Package['BloomFilter'] = require('bloom-filters/dist/bloom/bloom-filter.js').default
+const Hashing: Package['Hashing'] = require('bloom-filters/dist/hashing/hashing.js').default
 
 const MAX_HASH_COUNT = 30
 /** Below this a filter of few keys would have too many false positives. */
 const MIN_BITS = 64
+
+const NO_HASHES = new Uint32Array(0)
 
 /** What the package is given as the element: the hash itself goes through {@link PlacedHashing}. */
 const PLACEHOLDER = ''
@@ -47,7 +54,10 @@ const hashing = new PlacedHashing()
 /** Gathers the hashes of a table's distinct user keys; the filter is sized when all are known. */
 export class FilterBuilder {
   readonly #bitsPerKey: number
-  #hashes = new Uint32Array(1024)
+  /** Full chunks of hashes, and the one that is being filled. */
+  readonly #chunks: Uint32Array<ArrayBuffer>[] = []
+  #chunk = NO_HASHES
+  #chunkAt = 0
   #count = 0
 
   constructor(bitsPerKey: number) {
@@ -55,12 +65,13 @@ export class FilterBuilder {
   }
 
   add(hash: number): void {
-    if (this.#count === this.#hashes.length) {
-      const grown = new Uint32Array(this.#count * 2)
-      grown.set(this.#hashes)
-      this.#hashes = grown
+    if (this.#chunkAt === this.#chunk.length) {
+      this.#chunk = new Uint32Array(takeChunk().buffer)
+      this.#chunks.push(this.#chunk)
+      this.#chunkAt = 0
     }
-    this.#hashes[this.#count++] = hash
+    this.#chunk[this.#chunkAt++] = hash
+    this.#count++
   }
 
   /** What {@link finish} will give, in bytes. */
@@ -74,12 +85,24 @@ export class FilterBuilder {
     const bits = bytes.subarray(0, bytes.length - 1)
     const hashCount = Math.min(MAX_HASH_COUNT, Math.max(1, Math.round(this.#bitsPerKey * Math.LN2)))
     const filter = overBits(bits, hashCount)
-    for (let i = 0; i < this.#count; i++) {
-      hashing.hash = this.#hashes[i]
-      filter.add(PLACEHOLDER)
+    for (const chunk of this.#chunks) {
+      const end = chunk === this.#chunk ? this.#chunkAt : chunk.length
+      for (let i = 0; i < end; i++) {
+        hashing.hash = chunk[i]
+        filter.add(PLACEHOLDER)
+      }
     }
     bytes[bits.length] = hashCount
     return bytes
+  }
+
+  /** Lets go of the memory. Idempotent. */
+  release(): void {
+    for (const { buffer } of this.#chunks) giveChunk(new Uint8Array(buffer))
+    this.#chunks.length = 0
+    this.#chunk = NO_HASHES
+    this.#chunkAt = 0
+    this.#count = 0
   }
 }
 

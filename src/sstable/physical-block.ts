@@ -8,6 +8,7 @@
  */
 import { copyBytes, readU32, writeU32 } from '../base/bytes.js'
 import { crc32, salted } from '../base/checksum.js'
+import { giveChunk, takeChunk } from '../base/chunk-pool.js'
 import { VarveError } from '../base/errors.js'
 import { type File, writeFullySync } from '../env/file-system.js'
 import { BlockHandle } from './block-handle.js'
@@ -16,16 +17,15 @@ import { type Compression, CompressionKind, compress, decompress } from './compr
 /** The bytes behind a payload. */
 export const ENVELOPE_LENGTH = 5
 
-/** Writes are gathered to this many bytes. */
-const GATHER_BYTES = 256 * 1024
+const NOTHING = new Uint8Array(0)
 
-/** Appends physical blocks to a new file, gathered into large writes. Blocks the thread. */
+/** Appends physical blocks to a new file, gathered into writes of a chunk. Blocks the thread. */
 export class PhysicalBlockWriter {
   /** The bytes appended so far. */
   offset = 0
   readonly #file: File
   readonly #salt: number
-  #gathered = new Uint8Array(GATHER_BYTES)
+  #gathered = takeChunk()
   #length = 0
 
   constructor(file: File, salt: number) {
@@ -62,11 +62,20 @@ export class PhysicalBlockWriter {
     this.#length = 0
   }
 
+  /** Lets go of the memory; nothing can be appended any more. Idempotent. */
+  release(): void {
+    giveChunk(this.#gathered)
+    this.#gathered = NOTHING
+  }
+
   /** Makes room for `length` bytes; returns where in the gathered bytes. */
   #reserve(length: number): number {
     if (this.#length + length > this.#gathered.length) {
       this.flush()
-      if (length > this.#gathered.length) this.#gathered = new Uint8Array(length)
+      if (length > this.#gathered.length) {
+        giveChunk(this.#gathered)
+        this.#gathered = new Uint8Array(length)
+      }
     }
     const start = this.#length
     this.#length += length

@@ -2,10 +2,14 @@
  * Read-ahead of one cursor: when blocks are wanted one after the other, in either direction, a longer run of the file
  * is read at once and the next blocks are taken from it.
  *
- * Invariant: at most one run of at most `LARGEST_RUN_BYTES` is held (or one block, if that is larger).
+ * Invariant: at most one run of at most `LARGEST_RUN_BYTES` is held (or one block, if that is larger), in memory that the
+ * next run reuses and that another cursor takes over: runs are too large to be left to the garbage collector.
  */
+import { CHUNK_BYTES, giveChunk, takeChunk } from '../base/chunk-pool.js'
+
 const SMALLEST_RUN_BYTES = 32 * 1024
-const LARGEST_RUN_BYTES = 256 * 1024
+const LARGEST_RUN_BYTES = CHUNK_BYTES
+const NO_MEMORY = new Uint8Array(0)
 
 export class ReadAhead {
   /** Where the run to read begins; see {@link plan}. */
@@ -17,6 +21,7 @@ export class ReadAhead {
   /** 1: the last two blocks were in order; −1: in reverse; 0: neither. */
   #direction = 0
   #nextLength = SMALLEST_RUN_BYTES
+  #memory = NO_MEMORY
   #run: Uint8Array | undefined
   #runStart = 0
 
@@ -51,7 +56,17 @@ export class ReadAhead {
     return this.length > size
   }
 
-  /** Takes over a run that was read. */
+  /** Memory for a run of `length` bytes; the run that is held is gone. */
+  target(length: number): Uint8Array<ArrayBuffer> {
+    this.#run = undefined
+    if (this.#memory.length < length) {
+      giveChunk(this.#memory)
+      this.#memory = length <= CHUNK_BYTES ? takeChunk() : new Uint8Array(length)
+    }
+    return this.#memory.subarray(0, length)
+  }
+
+  /** Takes over a run that was read into {@link target}. */
   hold(start: number, run: Uint8Array): void {
     this.#runStart = start
     this.#run = run
@@ -60,6 +75,8 @@ export class ReadAhead {
   /** Lets go of what was read ahead. */
   clear(): void {
     this.#run = undefined
+    giveChunk(this.#memory)
+    this.#memory = NO_MEMORY
     this.#lastOffset = -1
     this.#lastEnd = -1
     this.#direction = 0

@@ -161,6 +161,8 @@ export class TableBuilder {
   abandon(): void {
     if (this.#closed) return
     this.#closed = true
+    this.#writer.release()
+    this.#filter?.release()
     this.#file.closeSync()
   }
 

@@ -1,5 +1,6 @@
 /**
- * The open tables, at most `maxOpenFiles` of them, least recently used first out.
+ * The open tables, at most `maxOpenFiles` of them with at most `maxMemoryBytes` of indexes and filters, least recently used
+ * first out.
  *
  * A reader that falls out loses its descriptor but stays good: whoever still uses it reads on, which opens the file
  * again and brings the reader back in here.
@@ -23,9 +24,13 @@ export interface TableCacheSettings {
   readonly pathOf: (number: number) => string
   /** At least 1. */
   readonly maxOpenFiles: number
+  /** What indexes and filters of the tables that are kept open may take, in bytes. Default: whatever they take. */
+  readonly maxMemoryBytes?: number | undefined
   readonly blockCache: BlockCache<Block>
   /** The error for a table whose file is not there. Default: `CORRUPTION`, since some version still names it. */
   readonly missing?: (path: string, cause: unknown) => VarveError
+  /** Whether filters are read: of no use to who reads whole tables. Default true. */
+  readonly filters?: boolean
   /** Called when a table has to do without its filter. */
   readonly onFilterDamage?: (path: string, error: VarveError) => void
 }
@@ -51,7 +56,18 @@ export class TableCache {
   constructor(settings: TableCacheSettings) {
     this.#settings = settings
     this.blockCache = settings.blockCache
-    this.#readers = new LRUCache({ max: settings.maxOpenFiles, dispose: (reader) => reader.file.release() })
+    const { maxOpenFiles, maxMemoryBytes } = settings
+    this.#readers = new LRUCache<number, TableReader>({
+      max: maxOpenFiles,
+      ...(maxMemoryBytes === undefined
+        ? {}
+        : {
+            maxSize: maxMemoryBytes,
+            // One that is larger than everything is kept alone.
+            sizeCalculation: (reader) => Math.min(reader.memoryBytes, maxMemoryBytes),
+          }),
+      dispose: (reader) => reader.file.release(),
+    })
     this.#keeper = {
       open: (path) => this.#openFile(path),
       openSync: (path) => this.#openFileSync(path),
@@ -151,11 +167,11 @@ export class TableCache {
   }
 
   #describe(number: number, sizeBytes: number): { file: TableFile; identity: TableIdentity } {
-    const { databaseId, pathOf, onFilterDamage } = this.#settings
+    const { databaseId, pathOf, filters, onFilterDamage } = this.#settings
     const path = pathOf(number)
     this.#assertOpen(path)
     const file = new TableFile(number, path, this.#keeper)
-    return { file, identity: { databaseId, number, sizeBytes, path, onFilterDamage } }
+    return { file, identity: { databaseId, number, sizeBytes, path, filter: filters, onFilterDamage } }
   }
 
   #adopt(file: TableFile, sizeBytes: number, contents: TableContents): TableReader {

@@ -92,7 +92,10 @@ export class TableCursor extends BlockCursor {
       if (this.#leafPosition + 1 < this.#leaf.count) {
         this.#leafPosition++
       } else {
-        if (this.#table.indexLevels === 1 || this.#partition + 1 >= this.#table.index.count) return
+        if (this.#table.indexLevels === 1 || this.#partition + 1 >= this.#table.index.count) {
+          this.#readAhead.clear()
+          return
+        }
         this.#loadPartition(this.#partition + 1)
         this.#leafPosition = 0
         if (this.#leaf.count === 0) continue
@@ -111,7 +114,10 @@ export class TableCursor extends BlockCursor {
       if (this.#leafPosition > 0) {
         this.#leafPosition--
       } else {
-        if (this.#table.indexLevels === 1 || this.#partition === 0) return
+        if (this.#table.indexLevels === 1 || this.#partition === 0) {
+          this.#readAhead.clear()
+          return
+        }
         this.#loadPartition(this.#partition - 1)
         this.#leafPosition = this.#leaf.count - 1
         if (this.#leaf.count === 0) continue

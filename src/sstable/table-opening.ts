@@ -23,6 +23,8 @@ export interface TableIdentity {
   readonly number: number
   readonly sizeBytes: number
   readonly path: string
+  /** Whether the filter is read. Default true. */
+  readonly filter?: boolean | undefined
   /** Called when the table has to do without its filter. */
   readonly onFilterDamage?: ((path: string, error: VarveError) => void) | undefined
 }
@@ -68,7 +70,7 @@ export function* openTable(identity: TableIdentity): Generator<ReadRequest, Tabl
   const indexPayload = yield* payloadOf(footer.index)
   const index = naming(path, footer.index.offset, () => checkedIndex(indexPayload))
   let filter: TableFilter | undefined
-  if (footer.filter.size > 0) {
+  if (footer.filter.size > 0 && identity.filter !== false) {
     try {
       const filterPayload = yield* payloadOf(footer.filter)
       filter = naming(path, footer.filter.offset, () => new TableFilter(filterPayload))

@@ -186,15 +186,13 @@ export class TableReader {
   }
 
   /** Bytes of the file as they are: a run of blocks, read ahead. Blocks the thread. */
-  readSync(offset: number, length: number): Uint8Array {
-    const bytes = new Uint8Array(length)
+  readSync(offset: number, length: number, bytes = new Uint8Array(length)): Uint8Array {
     this.#checkLength(this.file.readSync(bytes, offset), length, offset)
     return bytes
   }
 
   /** {@link readSync} without blocking. */
-  async read(offset: number, length: number): Promise<Uint8Array> {
-    const bytes = new Uint8Array(length)
+  async read(offset: number, length: number, bytes = new Uint8Array(length)): Promise<Uint8Array> {
     this.#checkLength(await this.file.read(bytes, offset), length, offset)
     return bytes
   }

@@ -25,6 +25,7 @@ import { journalFor } from './journal-for.js'
 import { KeepAlive } from './keep-alive.js'
 import { Leases } from './leases.js'
 import type { LiveState } from './live-state.js'
+import { MAX_FROZEN_MEMTABLES } from './memory-budget.js'
 import { Metrics } from './metrics.js'
 import type { PinnedMoments } from './pinned-moments.js'
 import type { ReadState } from './read-state.js'
@@ -44,9 +45,6 @@ export interface CommitObserver {
 }
 
 type AddedTables = NonNullable<VersionEdit['added']>
-
-/** Frozen memtables that wait for their flush at most. */
-const MAX_FROZEN_MEMTABLES = 3
 
 export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   readonly pipeline: CommitPipeline

@@ -69,6 +69,12 @@ export class LiveState {
     return Math.max(this.#active.lastSequence, this.#frozen.at(0)?.lastSequence ?? 0)
   }
 
+  /** The bytes of all memtables, with those of arenas that wait for their next use. */
+  get memoryBytes(): number {
+    const frozen = this.#frozen.reduce((sum, memtable) => sum + memtable.capacityBytes, 0)
+    return this.#active.capacityBytes + frozen + this.#arenas.idleBytes
+  }
+
   /** Inserts the operations in `bytes[start, end)`, for which the active memtable has room; adds them to `counts`. */
   insert(bytes: Uint8Array, start: number, end: number, firstSequence: number, counts?: WriteCounts): void {
     const reader = this.#operations.reset(bytes, start, end)

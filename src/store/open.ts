@@ -30,6 +30,12 @@ import {
 /** Where a store without a disk believes itself to be. */
 const IN_MEMORY_PATH = ':memory:'
 
+/**
+ * Jobs hold some ten megabytes on the heap of their thread. What they leave outside of it is freed when the heap is collected, and a
+ * smaller heap is collected sooner.
+ */
+const WORKER_LIMITS = { maxYoungGenerationSizeMb: 4, maxOldGenerationSizeMb: 64 }
+
 /** The options of a store without a disk. */
 export type InMemoryOptions<
   KE extends KeyEncodingName = KeyEncodingName,
@@ -199,5 +205,7 @@ async function refuseStoreOnDisk(directory: string, fileSystem: FileSystem): Pro
 
 /** Node's file system is there in a worker thread too; any other lives in this thread. */
 function executorFor(isNodeFileSystem: boolean): Executor {
-  return isNodeFileSystem ? new WorkerExecutor(WORKER_MODULE, { name: 'varve' }) : new InlineExecutor()
+  return isNodeFileSystem
+    ? new WorkerExecutor(WORKER_MODULE, { name: 'varve', resourceLimits: WORKER_LIMITS })
+    : new InlineExecutor()
 }

@@ -6,6 +6,8 @@ import type { FileSystem } from '../env/file-system.js'
 import type { BoundSettings } from './bound.js'
 import type { EvictionPolicyName } from './eviction-policy.js'
 import type { KeyEncodingName, KeyOf } from './key-encoding.js'
+import { LEAST_MEMORY_LIMIT, planMemory } from './memory-budget.js'
+import { flag, GiB, integer, KiB, MiB } from './option-checks.js'
 import { checkOptionNames } from './option-names.js'
 import type { AnyValueEncoding, ValueEncodingName, ValueOf } from './value-encoding.js'
 
@@ -89,6 +91,11 @@ export interface StoreOptions<
 
   // What changes performance
 
+  /**
+   * The most that the process may take beyond bare Node.js, in bytes, kept to within a fifth: what `memtableSize` and `cacheSize`
+   * are not given is derived from it, and indexes and filters get their share. At least 128 MiB; default: no limit.
+   */
+  readonly memoryLimit?: number
   /** Memtable shards, a power of two from 1 to 256. Default 4. */
   readonly shardCount?: number
   /** The size at which a memtable is frozen and flushed. Default 4 MiB. */
@@ -151,8 +158,12 @@ export interface Settings {
   readonly readOnly: boolean
   readonly lockTimeoutMs: number
   readonly shardCount: number
+  /** `undefined`: none. */
+  readonly memoryLimit: number | undefined
   readonly memtableSize: number
   readonly cacheSize: number
+  /** What indexes and filters of open tables may take; `undefined`: whatever they take. */
+  readonly tableMemory: number | undefined
   readonly blockSize: number
   readonly targetFileSize: number
   readonly walSegmentSize: number
@@ -166,33 +177,6 @@ export interface Settings {
 }
 
 const POLICIES: readonly EvictionPolicyName[] = ['none', 'lru', 'lfu', 'random', 'ttl']
-
-const KiB = 1024
-const MiB = 1024 * KiB
-const GiB = 1024 * MiB
-
-function integer(
-  name: string,
-  value: number | undefined,
-  fallback: number,
-  least: number,
-  most: number,
-): number {
-  if (value === undefined) return fallback
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw new VarveError(
-      'INVALID_ARGUMENT',
-      `${name} must be a whole number from ${least} to ${most}, not ${shown(value)}.`,
-    )
-  }
-  return value
-}
-
-function flag(name: string, value: boolean | undefined, fallback: boolean): boolean {
-  if (value === undefined) return fallback
-  if (typeof value !== 'boolean') throw new VarveError('INVALID_ARGUMENT', `${name} must be true or false.`)
-  return value
-}
 
 /** A duration option: a number of milliseconds, 0 or more. */
 export function checkDuration(name: string, value: number | undefined, fallback: number): number {
@@ -243,6 +227,30 @@ function checkBound({ maxEntries, maxBytes, evictionPolicy }: StoreOptions): Bou
     maxBytes: maxBytes === undefined ? Infinity : integer('maxBytes', maxBytes, 0, 1, most),
     policy,
   }
+}
+
+/** The sizes of what holds memory, derived from the limit where there is one. */
+function checkMemory(
+  options: StoreOptions,
+  persistence: Persistence,
+): Pick<Settings, 'memoryLimit' | 'memtableSize' | 'cacheSize' | 'tableMemory'> {
+  const memtableSize = integer('memtableSize', options.memtableSize, 4 * MiB, KiB, GiB)
+  const cacheSize = integer('cacheSize', options.cacheSize, 32 * MiB, 0, 64 * GiB)
+  if (options.memoryLimit === undefined) {
+    return { memoryLimit: undefined, memtableSize, cacheSize, tableMemory: undefined }
+  }
+  if (persistence === 'none') {
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      'A store without a disk holds everything in memory, whatever memoryLimit says. Bound it with maxBytes.',
+    )
+  }
+  const memoryLimit = integer('memoryLimit', options.memoryLimit, 0, LEAST_MEMORY_LIMIT, 1024 * GiB)
+  const given = {
+    ...(options.memtableSize === undefined ? {} : { memtableSize }),
+    ...(options.cacheSize === undefined ? {} : { cacheSize }),
+  }
+  return { memoryLimit, ...planMemory(memoryLimit, given) }
 }
 
 function checkLeakDetection(value: LeakDetection | undefined): LeakDetection {
@@ -310,6 +318,7 @@ export const STORE_OPTION_NAMES: ReadonlySet<string> = new Set<keyof StoreOption
   'readOnly',
   'lockTimeout',
   'shardCount',
+  'memoryLimit',
   'memtableSize',
   'cacheSize',
   'blockSize',
@@ -354,8 +363,7 @@ export function resolveSettings(options: StoreOptions): Settings {
     readOnly: checkReadOnly(options, persistence),
     lockTimeoutMs: checkDuration('lockTimeout', options.lockTimeout, 0),
     shardCount,
-    memtableSize: integer('memtableSize', options.memtableSize, 4 * MiB, KiB, GiB),
-    cacheSize: integer('cacheSize', options.cacheSize, 32 * MiB, 0, 64 * GiB),
+    ...checkMemory(options, persistence),
     blockSize: integer('blockSize', options.blockSize, 4 * KiB, 64, 4 * MiB),
     targetFileSize: integer('targetFileSize', options.targetFileSize, 8 * MiB, KiB, 4 * GiB),
     walSegmentSize: integer('walSegmentSize', options.walSegmentSize, 16 * MiB, KiB, GiB),

@@ -87,6 +87,12 @@ export function prometheusText(statistics: StoreStatistics, options: PrometheusO
     .counter('cache_hits_total', 'Blocks found in the cache.', statistics.cache.hits)
     .counter('cache_misses_total', 'Blocks not found in the cache.', statistics.cache.misses)
     .gauge('open_tables', 'Tables that are open.', statistics.tables.open)
+    .gauge('memory_limit_bytes', 'The option memoryLimit; 0 for none.', statistics.memory.limitBytes ?? 0)
+    .metric('memory_bytes', 'gauge', 'What holds memory outside the V8 heap.')
+    .sample('memory_bytes', statistics.memory.memtableBytes, { part: 'memtables' })
+    .sample('memory_bytes', statistics.memory.cacheBytes, { part: 'cache' })
+    .sample('memory_bytes', statistics.memory.tableBytes, { part: 'tables' })
+    .sample('memory_bytes', statistics.memory.bufferBytes, { part: 'buffers' })
     .counter('filter_probes_total', 'Probes of bloom filters.', statistics.filter.probes)
     .counter('filter_negatives_total', 'Probes that spared a read.', statistics.filter.negatives)
     .counter(

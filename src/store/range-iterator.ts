@@ -81,7 +81,12 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     this.#left = limit
     this.#mayHaveMore = this.#left > 0
     const { tableCache, clock } = engine.parts
-    this.#fetcher = new BlockFetcher(tableCache, { blocking: false, fillCache })
+    this.#fetcher = new BlockFetcher(tableCache, {
+      blocking: false,
+      fillCache,
+      // What is read once, front to back, must not push out all that is read again and again.
+      fillBytes: tableCache.blockCache.capacityBytes / 2,
+    })
     const state = at.readState
     const entries = new VisibleCursor(cursorOver(state, this.#fetcher), at.sequence, clock.now())
     this.#scan = new RangeScan(entries, this.#range, this.#reverse)

@@ -116,6 +116,7 @@ export class ReadOnlyEngine implements StatisticsSource {
       tableCache,
       versions: this.#versions,
       picker: pickerFor(settings),
+      settings,
     }
     this.#held = new HeldVersions(tableCache, settings.maxOpenFiles, directory)
     this.#live = this.#newMemtables()

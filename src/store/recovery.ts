@@ -83,6 +83,7 @@ async function recoverEngine(
       databaseId,
       pathOf: (number) => tablePath(directory, number),
       maxOpenFiles: settings.maxOpenFiles,
+      maxMemoryBytes: settings.tableMemory,
       blockCache,
       onFilterDamage: (_path, error) => events.emit('error', error),
     })

@@ -1,4 +1,5 @@
 /** What a store tells of itself: plain data, gathered when asked. */
+import { idleChunkBytes } from '../base/chunk-pool.js'
 import type { BlockCache } from '../cache/block-cache.js'
 import type { PickerSettings } from '../compaction/compaction-plan.js'
 import { compactionScores } from '../compaction/level-targets.js'
@@ -10,6 +11,7 @@ import { estimateBytes, estimateCount } from './estimate.js'
 import type { LatencyStatistics } from './latency.js'
 import type { Leases, OpenReader } from './leases.js'
 import type { CurrentVersion, LiveState } from './live-state.js'
+import type { Settings } from './options.js'
 import type { ReadSource } from './read-source.js'
 import type { StallGate, StallStatistics } from './stall-gate.js'
 
@@ -70,6 +72,20 @@ export interface StoreStatistics {
     readonly hitRate: number
   }
   readonly tables: { readonly open: number; readonly memoryBytes: number }
+  /** What holds memory in this thread outside the V8 heap. */
+  readonly memory: {
+    /** The option `memoryLimit`, which is about the whole process. */
+    readonly limitBytes: number | undefined
+    /** Of all memtables, with those that wait for their next use. */
+    readonly memtableBytes: number
+    /** Decompressed blocks. */
+    readonly cacheBytes: number
+    /** Indexes and filters of open tables. */
+    readonly tableBytes: number
+    /** Buffers that wait for their next use. */
+    readonly bufferBytes: number
+    readonly totalBytes: number
+  }
   readonly filter: { readonly probes: number; readonly negatives: number; readonly falsePositives: number }
   readonly flush: { readonly count: number; readonly bytesWritten: number }
   readonly compaction: {
@@ -112,6 +128,7 @@ export interface StatisticsSource extends ReadSource {
     readonly versions: CurrentVersion
     readonly blockCache: BlockCache<Block>
     readonly picker: PickerSettings
+    readonly settings: Pick<Settings, 'memoryLimit'>
   }
   readonly bound: Pick<Bound, 'used' | 'occupied'> | undefined
   readonly live: LiveState
@@ -169,6 +186,7 @@ export function statisticsOf(engine: StatisticsSource): StoreStatistics {
       hitRate: ratio(hits, hits + misses),
     },
     tables: { open: tableCache.count, memoryBytes: tableCache.memoryBytes },
+    memory: memoryOf(engine),
     filter: { probes, negatives, falsePositives },
     flush: { count: background.flushes, bytesWritten: background.flushBytes },
     compaction: {
@@ -191,6 +209,21 @@ export function statisticsOf(engine: StatisticsSource): StoreStatistics {
     readers: readersOf(engine.leases),
     stalls: engine.gate.statistics,
     latency: { read: metrics.readLatency.statistics, write: metrics.writeLatency.statistics },
+  }
+}
+
+function memoryOf({ live, parts }: StatisticsSource): StoreStatistics['memory'] {
+  const memtableBytes = live.memoryBytes
+  const cacheBytes = parts.blockCache.sizeBytes
+  const tableBytes = parts.tableCache.memoryBytes
+  const bufferBytes = idleChunkBytes()
+  return {
+    limitBytes: parts.settings.memoryLimit,
+    memtableBytes,
+    cacheBytes,
+    tableBytes,
+    bufferBytes,
+    totalBytes: memtableBytes + cacheBytes + tableBytes + bufferBytes,
   }
 }
 

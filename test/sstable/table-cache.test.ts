@@ -55,6 +55,51 @@ describe('the table cache', () => {
     expect(fileSystem.openCount).toBe(0)
   })
 
+  it('keeps indexes and filters within a bound, and one table however large', () => {
+    const fileSystem = new MemoryFileSystem({ strict: false })
+    const sizeBytes = tablesIn(fileSystem, 5)
+    const one = openTables(fileSystem).openSync(1, sizeBytes).memoryBytes
+    const cacheOf = (maxMemoryBytes: number): TableCache =>
+      new TableCache({
+        fileSystem,
+        databaseId: DATABASE_ID,
+        pathOf,
+        maxOpenFiles: 100,
+        maxMemoryBytes,
+        blockCache: new BlockCache<Block>(0),
+      })
+    for (const [bytes, kept] of [
+      [5 * one, 5],
+      [3 * one + 5, 3],
+      [Math.floor(one / 2), 1],
+    ]) {
+      const tables = cacheOf(bytes)
+      for (let number = 1; number <= 5; number++) {
+        expect(
+          forward(new TableCursor(tables.openSync(number, sizeBytes), blockingFetcher(tables))),
+        ).toHaveLength(entries.length)
+      }
+      expect(tables.count).toBe(kept)
+      expect(fileSystem.openCount - 1).toBe(kept)
+      tables.close()
+    }
+  })
+
+  it('reads no filters for who needs none', () => {
+    const fileSystem = new MemoryFileSystem({ strict: false })
+    const sizeBytes = tablesIn(fileSystem, 1)
+    const tables = new TableCache({
+      fileSystem,
+      databaseId: DATABASE_ID,
+      pathOf,
+      maxOpenFiles: 1,
+      filters: false,
+      blockCache: new BlockCache<Block>(0),
+    })
+    expect(tables.openSync(1, sizeBytes).filter).toBeUndefined()
+    expect(openTables(fileSystem).openSync(1, sizeBytes).filter).toBeDefined()
+  })
+
   it('has one reader of a table, even while it is evicted and in use', () => {
     const fileSystem = new MemoryFileSystem({ strict: false })
     const sizeBytes = tablesIn(fileSystem, 3)

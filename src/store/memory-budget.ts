@@ -1,0 +1,85 @@
+/**
+ * One number from which everything that holds memory is derived.
+ *
+ * Pure. What must always hold: the parts of a plan together are at most the limit; each part that was not given grows with the limit;
+ * what was given stays as it is.
+ *
+ * The fixed part was measured (docs/memory.md): what a process takes beyond bare Node.js with everything else at its least. It is the code of
+ * Varve and its dependencies, the V8 heap that any program grows which makes objects in a loop, and the second thread with the buffers of
+ * a flush and a compaction.
+ */
+import { VarveError } from '../base/errors.js'
+import { MiB } from './option-checks.js'
+
+/** The smallest limit that can be kept. */
+export const LEAST_MEMORY_LIMIT = 128 * MiB
+
+/** What is taken whatever the sizes. */
+export const FIXED_BYTES = 116 * MiB
+
+/** Frozen memtables that wait for their flush at most. */
+export const MAX_FROZEN_MEMTABLES = 3
+
+/** The most that are there at once. */
+const MEMTABLES = 1 + MAX_FROZEN_MEMTABLES
+
+/** Blocks that fell out of the cache lie outside the V8 heap until its collector looks, which it does at so much of them. */
+const UNCOLLECTED_BYTES = 64 * MiB
+
+const LEAST_MEMTABLE = MiB
+/** A larger one is slower: it does not fit the processor's cache. */
+const LARGEST_MEMTABLE = 16 * MiB
+
+/** What a limit is divided into; sizes in bytes. */
+export interface MemorySizes {
+  readonly memtableSize: number
+  readonly cacheSize: number
+}
+
+export interface MemoryPlan extends MemorySizes {
+  /** What the indexes and filters of open tables may take. */
+  readonly tableMemory: number
+}
+
+/** The plan for `limit`, with the sizes that were given. Throws `INVALID_ARGUMENT` when they do not fit. */
+export function planMemory(limit: number, given: Partial<MemorySizes> = {}): MemoryPlan {
+  const rest = limit - FIXED_BYTES
+  const memtableSize =
+    given.memtableSize ?? clamp(roundDown(rest / 4 / MEMTABLES), LEAST_MEMTABLE, LARGEST_MEMTABLE)
+  const tableMemory = roundDown(rest / 6)
+  const left = rest - MEMTABLES * memtableSize - tableMemory
+  const cacheSize = given.cacheSize ?? cacheWithin(left)
+  const plan = { memtableSize, tableMemory, cacheSize }
+  const planned = plannedBytes(plan)
+  if (planned > limit) {
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `A memoryLimit of ${limit} has no room for a memtableSize of ${memtableSize} and a cacheSize of ${cacheSize}: together they come to ${planned}. Raise the limit, or leave them out to have them derived.`,
+    )
+  }
+  return plan
+}
+
+/** What a plan comes to, all in all. */
+export function plannedBytes({ memtableSize, tableMemory, cacheSize }: MemoryPlan): number {
+  return FIXED_BYTES + MEMTABLES * memtableSize + tableMemory + withUncollected(cacheSize)
+}
+
+/** A cache, and what has fallen out of it and is not collected yet. */
+function withUncollected(cacheSize: number): number {
+  return cacheSize + Math.min(cacheSize, UNCOLLECTED_BYTES)
+}
+
+/** The largest cache whose {@link withUncollected} is at most `bytes`. */
+function cacheWithin(bytes: number): number {
+  return Math.max(0, roundDown(Math.max(bytes / 2, bytes - UNCOLLECTED_BYTES)))
+}
+
+/** To whole 64 KiB: a number that a person can read. */
+function roundDown(bytes: number): number {
+  return Math.floor(bytes / 65_536) * 65_536
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, value))
+}
