@@ -1,6 +1,7 @@
 /** The writing methods of a store: one key, many keys, transactions. */
 import { Kind, NEVER } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
+import { GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
 import type { Codec } from './codec.js'
 import { incremented, updated, whenAbsent, whenEqual, withExpiry } from './conditions.js'
 import type { Decide } from './decision.js'
@@ -37,6 +38,8 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
   readonly #settings: Settings
   readonly #durability: Durability
   readonly #defaultTtlMs: number
+  /** Where batches are encoded; undefined while one is. */
+  #encoded: GroupBuffer | undefined
 
   /** @internal */
   constructor(path: string, source: StoreSource, writer: Writer, codec: Codec<K, V>, settings: Settings) {
@@ -170,8 +173,7 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
     if (!(batch instanceof WriteBatch)) {
       throw new VarveError('INVALID_ARGUMENT', 'applyBatch takes a WriteBatch.')
     }
-    const group = this.#writer.join(durability)
-    this.#addBatch(group, batch)
+    const group = this.#joinWith(batch, durability)
     // The caller may reuse the batch before the promise resolves.
     const { size } = batch
     await this.#source.metrics.writeLatency.sample(group.promiseFor(durability))
@@ -229,23 +231,31 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
     }
   }
 
-  #addBatch(group: WriteGroup, batch: WriteBatch<KeyInput<K>, ValueInput<V>>): void {
-    const { operations } = group
-    const { length, count } = operations
+  /** Adds the whole batch to a group. It is encoded apart: that may run the user's code, which may write to the store. */
+  #joinWith(batch: WriteBatch<KeyInput<K>, ValueInput<V>>, durability: Durability): WriteGroup {
+    const encoded = this.#encoded ?? new GroupBuffer()
+    this.#encoded = undefined
     try {
-      for (const operation of batch) {
-        if (operation.type === 'delete') {
-          const key = this.#codec.key(operation.key as unknown as K)
-          operations.add(Kind.delete, key.bytes, undefined, undefined, key.length)
-        } else {
-          const value = this.#codec.value(operation.value as unknown as V)
-          const key = this.#codec.key(operation.key as unknown as K)
-          operations.add(Kind.put, key.bytes, value, this.#expiryOf(operation.ttl), key.length)
-        }
+      this.#encode(batch, encoded)
+      const group = this.#writer.join(durability)
+      group.operations.addAll(encoded.bytes, OPERATIONS_START, encoded.length, encoded.count)
+      return group
+    } finally {
+      encoded.clear()
+      this.#encoded = encoded
+    }
+  }
+
+  #encode(batch: WriteBatch<KeyInput<K>, ValueInput<V>>, operations: GroupBuffer): void {
+    for (const operation of batch) {
+      if (operation.type === 'delete') {
+        const key = this.#codec.key(operation.key as unknown as K)
+        operations.add(Kind.delete, key.bytes, undefined, undefined, key.length)
+      } else {
+        const value = this.#codec.value(operation.value as unknown as V)
+        const key = this.#codec.key(operation.key as unknown as K)
+        operations.add(Kind.put, key.bytes, value, this.#expiryOf(operation.ttl), key.length)
       }
-    } catch (error) {
-      operations.truncateTo(length, count)
-      throw error
     }
   }
 

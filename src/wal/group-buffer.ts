@@ -62,11 +62,11 @@ export class GroupBuffer {
     this.finishOperation(at + value.length)
   }
 
-  /** Appends `count` operations that another group held as `bytes`. */
-  addAll(bytes: Uint8Array, count: number): void {
-    const at = this.reserve(bytes.length)
-    copyBytes(bytes, 0, bytes.length, this.bytes, at)
-    this.length = at + bytes.length
+  /** Appends `count` operations that another group holds as `bytes[start, end)`. */
+  addAll(bytes: Uint8Array, start: number, end: number, count: number): void {
+    const at = this.reserve(end - start)
+    copyBytes(bytes, start, end, this.bytes, at)
+    this.length = at + end - start
     this.count += count
   }
 

@@ -212,3 +212,26 @@ test('a log whose close record never got to the device opens after a power loss 
   await survivor.close()
   await second.close()
 })
+
+test('a value encoding that writes to the store while a batch is encoded tears no batch', async () => {
+  let inside: (() => void) | undefined
+  const valueEncoding = {
+    encode(value: string) {
+      inside?.()
+      if (value === 'bad') throw new Error('no value')
+      return Buffer.from(value)
+    },
+    decode: String,
+  }
+  const store = await open('/db', { fileSystem: new MemoryFileSystem(), valueEncoding, maxEntries: 100 })
+  const batch = new WriteBatch<string, string>().delete('first').set('a', '1').set('b', 'bad')
+  await store.set('first', 'x')
+  inside = () => {
+    inside = undefined
+    void store.set('other', 'x')
+  }
+  await expect(store.applyBatch(batch)).rejects.toMatchObject({ code: 'INVALID_VALUE' })
+  expect(await store.get('first')).toBe('x')
+  expect(await store.keys().all()).not.toContain('a')
+  await store.close()
+})

@@ -118,7 +118,7 @@ export class ShareHost {
     return {
       commit: ({ bytes, count, durability }: Operations) => {
         const group = this.#writer.join(durability)
-        group.operations.addAll(bytes, count)
+        group.operations.addAll(bytes, 0, bytes.length, count)
         return group.promiseFor(durability)
       },
       commitIf: ({ bytes, count, durability, epoch, sequence, keys, ranges }: ConditionalOperations) => {
@@ -128,7 +128,7 @@ export class ShareHost {
         for (const key of keys) read.addKey(nameOf(searchKeyOf(key)), key)
         for (const range of ranges) read.addRange(range)
         return this.#writer.commitSince(sequence, read, moment, durability, (operations) =>
-          operations.addAll(bytes, count),
+          operations.addAll(bytes, 0, bytes.length, count),
         )
       },
       delete: ({ key, durability }: { key: Uint8Array; durability: Durability }) => {
