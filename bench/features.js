@@ -10,6 +10,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { readOnly } from './features/read-only.js'
 import { reads } from './features/reads.js'
 import { removals } from './features/removals.js'
 import { markdownTable, rowsOf, terminalTable } from './features/report.js'
@@ -17,7 +18,7 @@ import { watching } from './features/watching.js'
 import { writes } from './features/writes.js'
 import { machine } from './system.js'
 
-const all = [...writes, ...reads, ...removals, ...watching]
+const all = [...writes, ...reads, ...removals, ...watching, ...readOnly]
 
 const { values: flags } = parseArgs({
   options: {
