@@ -44,7 +44,7 @@ export async function beginSnapshot(fileSystem: FileSystem, directory: string, i
     await fileSystem.mkdir(parent)
     // Also when it was there: nobody knows whether its name is durable.
     await fileSystem.syncDir(directory)
-    await removeTree(fileSystem, path)
+    await removeLeftovers(fileSystem, parent, [temporaryName(id)])
     await fileSystem.mkdir(path)
   } catch (error) {
     throw ioError(error, 'making', path)
@@ -75,7 +75,7 @@ export async function removeSnapshot(fileSystem: FileSystem, directory: string, 
   const path = `${parent}/${id}`
   const doomed = temporaryName(path)
   try {
-    await removeTree(fileSystem, doomed)
+    await removeLeftovers(fileSystem, parent, [temporaryName(id)])
     await fileSystem.rename(path, doomed)
     await fileSystem.syncDir(parent)
     await removeTree(fileSystem, doomed)
@@ -99,11 +99,28 @@ export async function listSnapshotIds(fileSystem: FileSystem, directory: string)
 export async function collectSnapshotLeftovers(fileSystem: FileSystem, directory: string): Promise<void> {
   const parent = snapshotsPath(directory)
   if ((await fileSystem.stat(parent))?.kind !== 'directory') return
-  for (const name of await fileSystem.readdir(parent)) {
-    if (name.endsWith('.tmp') && isSnapshotId(name.slice(0, -'.tmp'.length))) {
-      await removeTree(fileSystem, `${parent}/${name}`)
-    }
+  const names = await fileSystem.readdir(parent)
+  const left = names.filter((name) => name.endsWith('.tmp') && isSnapshotId(name.slice(0, -'.tmp'.length)))
+  await removeLeftovers(fileSystem, parent, left)
+}
+
+/**
+ * Deletes those of the temporary directories `names` that are there. That they are no snapshots any more need not be on the
+ * device yet: whoever renamed them may have been killed. Without a sync before, a crash might bring the name of a snapshot
+ * back whose files are gone.
+ */
+async function removeLeftovers(
+  fileSystem: FileSystem,
+  parent: string,
+  names: readonly string[],
+): Promise<void> {
+  const paths: string[] = []
+  for (const name of names) {
+    const path = `${parent}/${name}`
+    if ((await fileSystem.stat(path)) !== undefined) paths.push(path)
   }
+  if (paths.length > 0) await fileSystem.syncDir(parent)
+  for (const path of paths) await removeTree(fileSystem, path)
 }
 
 /** Deletes `path` and everything in it. A symbolic link goes; what it leads to stays. */
