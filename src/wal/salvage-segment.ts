@@ -5,11 +5,10 @@
  * tells. What stands behind rot counts; a run that is not rot is a torn tail, behind which nothing does.
  */
 import type { SequenceRange } from '../base/damage-range.js'
-import { MAX_FOUND_NUMBER } from '../base/entry.js'
 import { corruption, VarveError } from '../base/errors.js'
 import { damagedRuns } from '../record/damaged-runs.js'
 import { RecordReader } from '../record/record-reader.js'
-import { checkOperations } from './operation.js'
+import { OperationReader } from './operation.js'
 import {
   GROUP_HEADER_LENGTH,
   prefixCount,
@@ -68,11 +67,6 @@ export async function salvageSegment(segment: SegmentBytes, take?: TakeGroup): P
       continue
     }
     const { firstSequence, count, start, end } = found
-    if (firstSequence + count - 1 > MAX_FOUND_NUMBER) {
-      const error = corruption('A group has impossible sequence numbers', path, start)
-      problems.push({ error, isTorn: false, sequences: { first: (lastSequence ?? 0) + 1, last: undefined } })
-      continue
-    }
     const before = problems.at(-1)
     if (before?.sequences !== undefined && before.sequences.last === undefined) {
       const { first } = before.sequences
@@ -82,7 +76,7 @@ export async function salvageSegment(segment: SegmentBytes, take?: TakeGroup): P
       }
     }
     lastSequence = firstSequence + count - 1
-    const what = malformation(bytes, found)
+    const what = malformation(bytes, start, end, count)
     if (what !== undefined) {
       const sequences = { first: firstSequence, last: lastSequence }
       problems.push({ error: corruption(what, path, start), isTorn: false, sequences })
@@ -138,12 +132,14 @@ function largestSyncedUpTo(reader: RecordReader): number {
 }
 
 /** Why a group, which holds whole or not at all, does not hold. */
-function malformation(bytes: Uint8Array, { start, end, count }: FoundGroup): string | undefined {
+function malformation(bytes: Uint8Array, start: number, end: number, count: number): string | undefined {
+  const operations = new OperationReader().reset(bytes, start, end)
+  let found = 0
   try {
-    checkOperations(bytes, start, end, count)
-    return undefined
+    while (operations.next()) found++
   } catch (error) {
     if (!(error instanceof VarveError)) throw error
     return error.message.replace(/\.$/, '')
   }
+  return found === count ? undefined : `A group has ${found} operations instead of ${count}`
 }

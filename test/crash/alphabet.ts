@@ -129,16 +129,18 @@ function transaction(stage: Stage): Promise<void> {
   )
 }
 
-/** More than a memtable and a log segment hold, at once. */
+/** More than a memtable holds, in two steps of more than a log segment holds. */
 async function fill(stage: Stage): Promise<void> {
   const { drive, history, mode, place, store } = stage
-  const calls: Promise<void>[] = []
-  for (let i = 0; i < FILL_COUNT; i++) {
-    const [key, value] = [`f${i}`, `${place}:${i}${'y'.repeat(700)}`]
-    const index = history.commit((entries) => entries.set(key, { value, expiresAt: NEVER }))
-    calls.push(store.set(key, value).then(() => acknowledge(history, mode, index, mode.durability)))
+  for (let step = 0; step < 2; step++) {
+    const calls: Promise<void>[] = []
+    for (let i = step; i < FILL_COUNT; i += 2) {
+      const [key, value] = [`f${i}`, `${place}:${i}${'y'.repeat(700)}`]
+      const index = history.commit((entries) => entries.set(key, { value, expiresAt: NEVER }))
+      calls.push(store.set(key, value).then(() => acknowledge(history, mode, index, mode.durability)))
+    }
+    await drive(Promise.all(calls))
   }
-  await drive(Promise.all(calls))
 }
 
 async function clear({ history, store, drive }: Stage): Promise<void> {

@@ -6,10 +6,13 @@
 import { parseFileName } from '../../src/base/file-names.js'
 import { open, type Store } from '../../src/index.js'
 import { InlineExecutor, ManualClock, type MemoryFileSystem } from '../../src/testing.js'
+import { readCurrent } from '../../src/version/current-file.js'
+import { recoverState } from '../../src/version/recover-state.js'
+import { replay } from '../../src/wal/replay.js'
 import { randomFrom } from '../model/random.js'
 import { type State, visible } from './history.js'
 import { DIRECTORY, type Mode, OPTIONS } from './settings.js'
-import { changes, StepFileSystem } from './step-file-system.js'
+import { changes, type Judge, lenient, StepFileSystem } from './step-file-system.js'
 import { drive, settle } from './turns.js'
 
 /** What may be found. */
@@ -24,6 +27,10 @@ export interface Expected {
   readonly perhaps: ReadonlyMap<string, number>
   /** What the wall clock showed when it happened, in ms since 1970. */
   readonly now: number
+  /** Whether the store was closed. */
+  readonly closed: boolean
+  /** Decides about the calls of a process. */
+  readonly judge?: (() => Judge) | undefined
   /** Whether there is another crash behind the first write, and a third opening; whether snapshots are restored there. */
   readonly again: boolean
   readonly thorough: boolean
@@ -36,7 +43,8 @@ const PROBE = { key: 'probe', value: 'written behind the crash' }
 
 /** Throws when `image` is not what may be left. It is changed. */
 export async function examine(image: MemoryFileSystem, expected: Expected): Promise<void> {
-  const survivor = await Survivor.open(image, expected.mode, expected.now)
+  if (expected.closed) await checkClosed(image, expected.mode)
+  const survivor = await Survivor.open(image, expected, expected.now)
   const found = await survivor.read()
   const index = stateOf(found, expected, survivor.now)
   await survivor.checkDirectory()
@@ -48,13 +56,37 @@ export async function examine(image: MemoryFileSystem, expected: Expected): Prom
 
 /** What was seen, and what was written, survives whatever comes. */
 async function examineAgain(image: MemoryFileSystem, expected: Expected, index: number): Promise<void> {
-  const { mode, states, now } = expected
-  const survivor = await Survivor.open(image.crash('nothing', Math.random), mode, now + LONG_AFTER_MS)
+  const { states, now } = expected
+  const survivor = await Survivor.open(image.crash('nothing', Math.random), expected, now + LONG_AFTER_MS)
   const state = new Map(states[index])
   state.set(PROBE.key, { value: PROBE.value, expiresAt: Number.POSITIVE_INFINITY })
   same(await survivor.read(), visible(state, survivor.now), 'what a later crash leaves')
   if (expected.thorough) await survivor.restoreAll(expected)
   await survivor.close()
+}
+
+/** A store that was closed says so: what is damaged from then on is found out, and nothing need be replayed into tables. */
+async function checkClosed(image: MemoryFileSystem, { persistence }: Mode): Promise<void> {
+  const current = await readCurrent(image, DIRECTORY)
+  same((current?.sealedLength ?? 0) > 0, true, 'whether CURRENT is sealed')
+  const { state, databaseId, names } = await recoverState(image, DIRECTORY)
+  if (persistence === 'snapshot') return
+  const numbers = names.flatMap((name) => {
+    const parsed = parseFileName(name)
+    return parsed?.kind === 'wal' ? [parsed.number] : []
+  })
+  const { closedInOrder } = await replay(
+    {
+      fileSystem: image,
+      directory: DIRECTORY,
+      databaseId,
+      numbers,
+      fromSequence: state.flushedSequence,
+      readOnly: true,
+    },
+    () => undefined,
+  )
+  same(closedInOrder, true, 'whether the log ends with a close record')
 }
 
 /** The last of the states that may be found and look like this. */
@@ -69,6 +101,7 @@ function stateOf(found: string, { states, floor, issued }: Expected, now: number
 class Survivor {
   readonly #image: MemoryFileSystem
   readonly #clock: ManualClock
+  #fileSystem: StepFileSystem | undefined
   #store: Store<string, string> | undefined
   #steps = 0
   #failure: unknown
@@ -78,9 +111,9 @@ class Survivor {
     this.#clock = new ManualClock(now)
   }
 
-  static async open(image: MemoryFileSystem, mode: Mode, now: number): Promise<Survivor> {
+  static async open(image: MemoryFileSystem, expected: Expected, now: number): Promise<Survivor> {
     const survivor = new Survivor(image, now)
-    await survivor.#open(mode)
+    await survivor.#open(expected)
     return survivor
   }
 
@@ -88,11 +121,13 @@ class Survivor {
     return this.#clock.now()
   }
 
-  async #open(mode: Mode): Promise<void> {
+  async #open({ mode, judge }: Expected): Promise<void> {
+    const judged = judge?.() ?? lenient
     const fileSystem = new StepFileSystem(this.#image, (step) => {
       if (changes(step)) this.#steps++
-      return 'make'
+      return judged(step)
     })
+    this.#fileSystem = fileSystem
     const options = { ...OPTIONS, ...mode, fileSystem, clock: this.#clock, random: randomFrom(2) }
     this.#store = await this.#drive(
       open<string, string>(DIRECTORY, { ...options, executor: new InlineExecutor() }),
@@ -177,7 +212,7 @@ class Survivor {
   async close(): Promise<void> {
     await this.#drive(this.#opened.close())
     this.#check()
-    same(this.#image.openCount, 0, 'files that are open behind close')
+    same(this.#fileSystem?.openCount, 0, 'files that are open behind close')
   }
 
   #check(): void {

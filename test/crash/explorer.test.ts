@@ -5,6 +5,7 @@
 import { expect, test } from 'vitest'
 import { randomFrom } from '../model/random.js'
 import { Explorer } from './explorer.js'
+import { replayLine } from './replay.js'
 import { eachWordOnce, shuffled } from './sequences.js'
 
 const { VARVE_SEED = String(Math.floor(Math.random() * 2 ** 31)) } = process.env
@@ -29,7 +30,7 @@ test(`crashes anywhere leave what was promised (VARVE_SEED=${VARVE_SEED})`, {
     recoveryShare: 0.001,
     againShare: 0.2,
     onFailure: (replay, error) => {
-      throw new Error(replay, { cause: error })
+      throw new Error(replayLine(replay), { cause: error })
     },
   })
   for (const length of [0, 1, 2]) {

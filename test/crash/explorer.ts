@@ -3,12 +3,12 @@
  * every crash at that. What was examined before is known by its fingerprint and not examined again.
  */
 import { randomFrom } from '../model/random.js'
-import { type Crash, crashesAt, fingerprint, floorOf, imageOf, isKill } from './crashes.js'
+import { type Crash, crashesAt, fingerprint, imageOf, isKill } from './crashes.js'
 import { examine } from './examine.js'
 import { type RecoveryPoint, recoveryPoints } from './recovery.js'
-import { type Replay, replayLine } from './replay.js'
+import { expectedAt, formatReplay, type Replay } from './replay.js'
 import { carryOut, type Outcome, type Point, type RunOptions, type Sequence } from './run.js'
-import { MODES } from './settings.js'
+import type { Judge } from './step-file-system.js'
 
 export interface Counts {
   sequences: number
@@ -30,7 +30,9 @@ export interface ExplorerOptions {
   /** The share of outcomes that are crashed and opened once more, and of those in which snapshots are restored. */
   readonly againShare?: number
   readonly thoroughShare?: number
-  /** Called for every failure; what it throws ends the exploration. */
+  /** Decides about the calls of a process. */
+  readonly judge?: (() => Judge) | undefined
+  /** Called for every failure with what replays it (see replay.ts); what it throws ends the exploration. */
   readonly onFailure: (replay: string, error: unknown) => void
 }
 
@@ -73,11 +75,7 @@ export class Explorer {
   /** Lets the sync at point `failed` fail, and what it was for never reach the device; then all crashes behind it. */
   async exploreFailedSync(sequence: Sequence, failed: number): Promise<void> {
     this.counts.failedSyncs++
-    const options: RunOptions = {
-      mayFail: true,
-      verdict: (_step, index) => (index === failed ? 'fail' : 'make'),
-    }
-    const outcome = await this.#carryOut(sequence, options, { sequence, failed })
+    const outcome = await this.#carryOut(sequence, { failed }, { sequence, failed })
     for (const point of outcome?.points ?? []) {
       if (outcome !== undefined && point.index > failed) {
         await this.#exploreCrashes(sequence, outcome, point, failed)
@@ -87,9 +85,9 @@ export class Explorer {
 
   async #carryOut(sequence: Sequence, options: RunOptions, replay: Replay): Promise<Outcome | undefined> {
     try {
-      return await carryOut(sequence, options)
+      return await carryOut(sequence, { ...options, judge: this.#options.judge })
     } catch (error) {
-      this.#options.onFailure(replayLine(replay), error)
+      this.#options.onFailure(formatReplay(replay), error)
       return undefined
     }
   }
@@ -127,9 +125,14 @@ export class Explorer {
   /** A recovery that does not succeed is a failure of the crash before it. */
   async #recoveryPoints(point: Point, crash: Crash, replay: Replay): Promise<RecoveryPoint[]> {
     try {
-      return await recoveryPoints(imageOf(point, crash), replay.sequence.mode, point.now)
+      return await recoveryPoints(
+        imageOf(point, crash),
+        replay.sequence.mode,
+        point.now,
+        this.#options.judge?.(),
+      )
     } catch (error) {
-      this.#options.onFailure(replayLine(replay), error)
+      this.#options.onFailure(formatReplay(replay), error)
       return []
     }
   }
@@ -142,25 +145,23 @@ export class Explorer {
     replay: Replay,
   ): Promise<boolean> {
     const { crashes = [] } = replay
-    const { promised, now } = point
-    const { issued, snapshots, perhaps } = promised
-    const floor = floorOf(promised, crashes)
+    const { sequence } = replay
+    const expected = expectedAt(outcome, sequence.mode, point, crashes)
+    const { floor, issued, now, snapshots, closed } = expected
     // What is asked of it is known by the newest state, the first that counts, and the snapshots.
-    const asked = `${replay.sequence.mode} ${replay.sequence.letters.slice(0, -1)} ${floor} ${issued} ${now} ${[...snapshots.keys()]}`
+    const asked = `${sequence.mode} ${sequence.letters.slice(0, -1)} ${floor} ${issued} ${now} ${[...snapshots.keys()]} ${closed}`
     const key = `${await fingerprint(image, crashes.every(isKill))} ${asked}`
     if (this.#seen.has(key)) return false
     this.#seen.add(key)
     this.counts.examined++
-    const mode = MODES.get(replay.sequence.mode)
-    if (mode === undefined) throw new Error(`there is no mode ${replay.sequence.mode}`)
+    const { judge } = this.#options
     const { againShare = 1, thoroughShare = 0.1 } = this.#options
     const again = this.#random() < againShare
     const thorough = this.#random() < thoroughShare
     try {
-      const { states } = outcome
-      await examine(image, { mode, states, floor, issued, snapshots, perhaps, now, again, thorough })
+      await examine(image, { ...expected, judge, again, thorough })
     } catch (error) {
-      this.#options.onFailure(replayLine(replay), error)
+      this.#options.onFailure(formatReplay(replay), error)
     }
     return true
   }

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 import cliProgress from 'cli-progress'
 import { randomFrom } from '../model/random.js'
 import { type Counts, Explorer } from './explorer.js'
-import { parseReplay, replay } from './replay.js'
+import { parseReplay, replay, replayLine } from './replay.js'
 import type { Sequence } from './run.js'
 import { eachWordOnce, everySequence, shuffled } from './sequences.js'
 
@@ -41,7 +41,8 @@ async function exploreAll(): Promise<void> {
     density: Number(values.density),
     recoveryShare: Number(values['recovery-share']),
     againShare: 0.3,
-    onFailure: (line, error) => {
+    onFailure: (crash, error) => {
+      const line = replayLine(crash)
       failures.push(line)
       console.log(`\n${line}\n  ${error instanceof Error ? error.message : String(error)}`)
     },

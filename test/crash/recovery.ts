@@ -4,7 +4,7 @@ import { InlineExecutor, ManualClock, type MemoryFileSystem } from '../../src/te
 import { randomFrom } from '../model/random.js'
 import type { Point } from './run.js'
 import { DIRECTORY, MODES, OPTIONS } from './settings.js'
-import { changes, StepFileSystem } from './step-file-system.js'
+import { changes, type Judge, lenient, StepFileSystem } from './step-file-system.js'
 import { drive, settle } from './turns.js'
 
 /** A point of a recovery: what was promised before is all that is promised. */
@@ -15,6 +15,7 @@ export async function recoveryPoints(
   image: MemoryFileSystem,
   mode: string,
   now: number,
+  judge: Judge = lenient,
 ): Promise<RecoveryPoint[]> {
   const points: RecoveryPoint[] = []
   const fileSystem = new StepFileSystem(image, (step) => {
@@ -22,7 +23,7 @@ export async function recoveryPoints(
       const kept = step.bytes === undefined ? step : { ...step, bytes: step.bytes.slice() }
       points.push({ index: points.length, step: kept, disk: image.fork() })
     }
-    return 'make'
+    return judge(step)
   })
   const clock = new ManualClock(now)
   const options = { ...OPTIONS, ...MODES.get(mode), fileSystem, clock, random: randomFrom(3) }

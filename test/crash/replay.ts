@@ -1,9 +1,10 @@
 /** One line that replays a failure, written and read. */
 import { type Crash, DEATHS, floorOf, imageOf } from './crashes.js'
-import { examine } from './examine.js'
+import { type Expected, examine } from './examine.js'
 import { recoveryPoints } from './recovery.js'
-import { carryOut, type RunOptions, type Sequence } from './run.js'
+import { carryOut, type Outcome, type Point, type Sequence } from './run.js'
 import { MODES, STARTS } from './settings.js'
+import type { Judge } from './step-file-system.js'
 
 /** A sequence, where it was crashed, and where its recovery was. */
 export interface Replay {
@@ -26,8 +27,9 @@ export function formatReplay({ sequence, failed, point, recoveryPoint, crashes =
   return parts.join(' ')
 }
 
-export function replayLine(replay: Replay): string {
-  return `npm run test:crashes -- --replay '${formatReplay(replay)}'`
+/** The command that replays what {@link formatReplay} has written. */
+export function replayLine(formatted: string): string {
+  return `npm run test:crashes -- --replay '${formatted}'`
 }
 
 export function parseReplay(line: string): Replay {
@@ -56,32 +58,52 @@ export function parseReplay(line: string): Replay {
   }
 }
 
+/** The replay names a point that is not there any more. */
+export class StaleReplayError extends Error {}
+
 /** Throws what the replayed crash is found guilty of. */
 export async function replay(
   { sequence, failed, point, recoveryPoint, crashes = [] }: Replay,
-  verdict?: RunOptions['verdict'],
+  judge?: () => Judge,
 ): Promise<void> {
-  const outcome = await carryOut(sequence, {
-    mayFail: failed !== undefined,
-    verdict: (step, index) => (index === failed ? 'fail' : (verdict?.(step, index) ?? 'make')),
-  })
+  const outcome = await carryOut(sequence, { failed, judge })
   const [crash, next] = crashes
   if (crash === undefined) return
-  // The first point of that index is the moment of the crash; a run takes each index once.
   const at = outcome.points.find(({ index }) => index === point)
-  const mode = MODES.get(sequence.mode)
-  if (at === undefined || mode === undefined) throw new Error(`there is no point ${point}`)
-  const { promised, now } = at
-  const { issued, snapshots, perhaps } = promised
+  if (at === undefined) throw new StaleReplayError(`there is no point ${point}`)
   let image = imageOf(at, crash)
   if (next !== undefined) {
-    const second = (await recoveryPoints(image, sequence.mode, now)).find(
-      ({ index }) => index === recoveryPoint,
-    )
-    if (second === undefined) throw new Error(`there is no point ${recoveryPoint} in the recovery`)
+    const points = await recoveryPoints(image, sequence.mode, at.now, judge?.())
+    const second = points.find(({ index }) => index === recoveryPoint)
+    if (second === undefined) throw new StaleReplayError(`there is no point ${recoveryPoint} in the recovery`)
     image = imageOf(second, next)
   }
-  const { states } = outcome
-  const floor = floorOf(promised, crashes)
-  await examine(image, { mode, states, floor, issued, snapshots, perhaps, now, again: true, thorough: true })
+  await examine(image, {
+    ...expectedAt(outcome, sequence.mode, at, crashes),
+    judge,
+    again: true,
+    thorough: true,
+  })
+}
+
+/** What may be found behind crashes at a point. */
+export function expectedAt(
+  { states }: Outcome,
+  modeName: string,
+  { promised, now, closed }: Point,
+  crashes: readonly Crash[],
+): Omit<Expected, 'again' | 'thorough' | 'judge'> {
+  const mode = MODES.get(modeName)
+  if (mode === undefined) throw new Error(`there is no mode ${modeName}`)
+  const { issued, snapshots, perhaps } = promised
+  return {
+    mode,
+    states,
+    floor: floorOf(promised, crashes),
+    issued,
+    snapshots,
+    perhaps,
+    now,
+    closed: closed && crashes.length === 1,
+  }
 }

@@ -9,7 +9,7 @@ import { randomFrom } from '../model/random.js'
 import { LETTERS, type Stage } from './alphabet.js'
 import { History, type Promised, type State } from './history.js'
 import { BEGINNING, DIRECTORY, MODES, type Mode, OPTIONS, type Start } from './settings.js'
-import { changes, type Step, StepFileSystem, type Verdict } from './step-file-system.js'
+import { changes, type Judge, lenient, type Step, StepFileSystem, type Verdict } from './step-file-system.js'
 import { drive, settle } from './turns.js'
 
 /** One sequence. */
@@ -30,6 +30,8 @@ export interface Point {
   readonly promised: Promised
   /** What the wall clock shows. */
   readonly now: number
+  /** Whether the store is closed. */
+  readonly closed: boolean
 }
 
 export interface Outcome {
@@ -40,10 +42,14 @@ export interface Outcome {
 export interface RunOptions {
   /** From which letter on points are taken: -1, the opening, if not told. Those before belong to shorter sequences. */
   readonly from?: number
-  /** Decides about each call; `index` counts those that change something. */
-  readonly verdict?: (step: Step, index: number) => Verdict
-  /** Whether calls may fail: the sequence then ends where one does. */
-  readonly mayFail?: boolean
+  /** The point whose call fails. */
+  readonly failed?: number | undefined
+  /** Whether a file can have two names; true if not told. */
+  readonly links?: boolean
+  /** Called when a letter is begun. */
+  readonly onLetter?: () => void
+  /** Decides about the calls of a process. */
+  readonly judge?: (() => Judge) | undefined
 }
 
 /** Where sequences begin. */
@@ -58,7 +64,7 @@ const beginnings = new Map<string, Promise<Beginning>>()
 export async function carryOut(sequence: Sequence, options: RunOptions = {}): Promise<Outcome> {
   const mode = modeOf(sequence.mode)
   const beginning = await beginningOf(sequence.start, mode)
-  const run = new Run(beginning, mode, options)
+  const run = new Run(beginning, mode, { ...options, links: sequence.start !== 'no-links' })
   await run.carryOut(sequence.letters)
   return { points: run.points, states: run.history.states }
 }
@@ -94,7 +100,7 @@ async function prepare(start: Start, mode: Mode): Promise<Beginning> {
   ])
   const snapshots = new Map([['base', run.history.states[2]]])
   await rename(run.disk, 's2', 'base')
-  if (start === 'old') await run.close()
+  if (start !== 'killed') await run.close()
   return { disk: run.disk.crash('all', () => 0), state: run.history.newest, snapshots }
 }
 
@@ -114,12 +120,16 @@ class Run {
   /** The letter that is being carried out; -1: the opening. */
   #place = -1
   #failure: unknown
+  /** Whether the store was closed, and nothing has changed since. */
+  #closed = false
+  readonly #judge: Judge
 
   constructor(beginning: Beginning, mode: Mode, options: RunOptions) {
     this.disk = beginning.disk.fork()
     this.history = new History(beginning.state, beginning.snapshots)
     this.#mode = mode
     this.#options = options
+    this.#judge = options.judge?.() ?? lenient
   }
 
   async carryOut(letters: readonly string[]): Promise<void> {
@@ -127,6 +137,7 @@ class Run {
       await this.#open()
       for (const [place, letter] of letters.entries()) {
         this.#place = place
+        this.#options.onLetter?.()
         await this.#carryOutLetter(letter)
         this.#check()
       }
@@ -135,7 +146,7 @@ class Run {
       // What is applied has been handed on by now.
       if (this.#mode.persistence !== 'snapshot') this.history.keepsInKill(this.history.issued)
     } catch (error) {
-      if (this.#options.mayFail !== true) throw error
+      if (this.#options.failed === undefined) throw error
       await this.#settle()
     }
     this.#take(undefined)
@@ -184,6 +195,7 @@ class Run {
     const { issued } = this.history
     await this.close()
     this.history.keeps(issued)
+    this.#closed = this.#options.failed === undefined
     await this.#open()
   }
 
@@ -201,15 +213,15 @@ class Run {
   }
 
   #check(): void {
-    if (this.#failure !== undefined && this.#options.mayFail !== true) throw this.#failure
+    if (this.#failure !== undefined && this.#options.failed === undefined) throw this.#failure
   }
 
   #onStep(step: Step): Verdict {
     if (!changes(step)) return 'make'
-    const verdict = this.#options.verdict?.(step, this.#steps) ?? 'make'
+    if (step.kind === 'link' && this.#options.links === false) return 'impossible'
+    const verdict = this.#judge(step)
     this.#take(step)
-    this.#steps++
-    return verdict
+    return this.#steps++ === this.#options.failed ? 'fail' : verdict
   }
 
   #take(step: Step | undefined): void {
@@ -221,6 +233,8 @@ class Run {
       disk: this.disk.fork(),
       promised: this.history.promised(),
       now: this.#clock.now(),
+      closed: this.#closed,
     })
+    this.#closed = false
   }
 }

@@ -9,8 +9,11 @@ export const BEGINNING = 1_700_000_000_000
 /** At most this long until an acknowledged write is on the device, in ms. */
 export const SYNC_INTERVAL_MS = 1000
 
-/** `'new'`: no directory is there. `'old'`: a closed store with tables, a log and a snapshot. `'killed'`: the same, not closed. */
-export const STARTS = ['new', 'old', 'killed'] as const
+/**
+ * `'new'`: no directory is there. `'old'`: a closed store with tables, a log and a snapshot. `'killed'`: the same, not closed.
+ * `'no-links'`: as `'old'`, where a file has one name only.
+ */
+export const STARTS = ['new', 'old', 'killed', 'no-links'] as const
 export type Start = (typeof STARTS)[number]
 
 export interface Mode {

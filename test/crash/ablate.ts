@@ -1,0 +1,87 @@
+/** Looks for a crash that shows that a step is missing. */
+import { randomFrom } from '../model/random.js'
+import { type Ablation, judgeOf } from './ablations.js'
+import { Explorer } from './explorer.js'
+import { type StepName, StepNamer } from './protocol.js'
+import { carryOut, type Sequence } from './run.js'
+import { eachWordOnce, everySequence, shuffled } from './sequences.js'
+
+/** How an ablation was found out. */
+export interface Catch {
+  readonly replay: string
+  readonly message: string
+  /** The crashes that were tried until then. */
+  readonly states: number
+  /** How often the step was left out meanwhile. */
+  readonly ablated: number
+}
+
+class Caught extends Error {}
+
+/** The first crash that goes wrong without the step; `undefined` when there is none in so many. */
+export async function findCatch(ablation: Ablation, mostStates: number): Promise<Catch | undefined> {
+  let replay = ''
+  let ablated = 0
+  const explorer = new Explorer({
+    seed: 1,
+    density: 1,
+    recoveryShare: 0.02,
+    againShare: 1,
+    thoroughShare: 1,
+    judge: judgeOf(ablation, () => ablated++),
+    onFailure: (crash, error) => {
+      replay = crash
+      throw new Caught(error instanceof Error ? error.message : String(error))
+    },
+  })
+  try {
+    for (const sequence of await inOrder(ablation)) {
+      await explorer.explore(sequence)
+      if (explorer.counts.states > mostStates) break
+    }
+  } catch (error) {
+    if (!(error instanceof Caught)) throw error
+    return { replay, message: error.message, states: explorer.counts.states, ablated }
+  }
+  return undefined
+}
+
+/** Sequences that take the step with their last letter come first, and of them short ones in the default mode. */
+async function inOrder({ step }: Ablation): Promise<Sequence[]> {
+  known ??= withSteps()
+  const all = await known
+  const takes = all.filter(({ steps }) => steps.has(step))
+  return [...takes, ...all.filter(({ steps }) => !steps.has(step))].map(({ sequence }) => sequence)
+}
+
+interface KnownSequence {
+  readonly sequence: Sequence
+  /** The steps that its last letter takes. */
+  readonly steps: ReadonlySet<StepName>
+}
+
+let known: Promise<KnownSequence[]> | undefined
+
+async function withSteps(): Promise<KnownSequence[]> {
+  const isDefault = ({ mode }: Sequence): boolean => mode === 'hybrid-os'
+  const all = everySequence(1).sort((a, b) => Number(isDefault(b)) - Number(isDefault(a)))
+  all.push(...shuffled(eachWordOnce(2, 0), 0, randomFrom(1)))
+  const found: KnownSequence[] = []
+  for (const sequence of all) found.push({ sequence, steps: await stepsOf(sequence) })
+  return found
+}
+
+async function stepsOf(sequence: Sequence): Promise<Set<StepName>> {
+  const namer = new StepNamer()
+  const steps = new Set<StepName>()
+  let place = -1
+  await carryOut(sequence, {
+    onLetter: () => place++,
+    judge: () => (step) => {
+      const name = namer.name(step)
+      if (name !== undefined && place === sequence.letters.length - 1) steps.add(name)
+      return 'make'
+    },
+  })
+  return steps
+}

@@ -1,0 +1,45 @@
+/**
+ * Each step of the protocols, left out, is found out: by the crash that `npm run test:ablation` has found and kept or, where a
+ * change of the protocols has moved that, by one that is looked for again.
+ */
+import { describe, expect, test } from 'vitest'
+import { findCatch } from './ablate.js'
+import { ABLATIONS, judgeOf } from './ablations.js'
+import kept from './ablations.json' with { type: 'json' }
+import { parseReplay, replay, StaleReplayError } from './replay.js'
+import { SCENARIOS } from './scenarios.js'
+
+/** The crashes that are tried at most where the kept one shows nothing any more. */
+const MOST_STATES = 5000
+
+test('every step has its crash', () => {
+  expect(kept.map(({ name }) => name)).toEqual(ABLATIONS.map(({ name }) => name))
+})
+
+describe('without the step it is found out, with it all is well', () => {
+  for (const ablation of ABLATIONS) {
+    test(ablation.name, { timeout: 300_000 }, async () => {
+      const scenario = ablation.behind === undefined ? SCENARIOS.get(ablation.step) : undefined
+      if (scenario !== undefined) {
+        await scenario(false)
+        await expect(scenario(true)).rejects.toThrow()
+        return
+      }
+      const line = kept.find(({ name }) => name === ablation.name)?.replay ?? ''
+      if (await throws(() => replay(parseReplay(line), judgeOf(ablation)))) {
+        await replay(parseReplay(line))
+      } else {
+        expect(await findCatch(ablation, MOST_STATES)).toBeDefined()
+      }
+    })
+  }
+})
+
+async function throws(work: () => Promise<void>): Promise<boolean> {
+  try {
+    await work()
+    return false
+  } catch (error) {
+    return !(error instanceof StaleReplayError)
+  }
+}
