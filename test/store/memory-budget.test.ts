@@ -9,7 +9,7 @@ import {
 } from '../../src/store/memory-budget.js'
 import { resolveSettings } from '../../src/store/options.js'
 import { prometheusText } from '../../src/store/prometheus.js'
-import { codeOf, fill, openText, TINY } from './stores.js'
+import { codeOf, fill, numbered, openText, TINY } from './stores.js'
 
 const MiB = 1024 * 1024
 const limits = fc.integer({ min: LEAST_MEMORY_LIMIT, max: 64 * 1024 * MiB })
@@ -90,6 +90,20 @@ describe('the option memoryLimit', () => {
     expect(await refused({ memoryLimit: 128 * MiB, persistence: 'none' })).toBe('INVALID_ARGUMENT')
     expect(() => resolveSettings({ memoryLimit: 128 * MiB, cacheSize: 64 * MiB })).toThrow('Raise the limit')
   })
+})
+
+test('a long scan leaves half of the block cache to what was in it', async () => {
+  const cacheSize = 128 * 1024
+  const store = await openText({ cacheSize })
+  await fill(store, 0, 4000)
+  await store.compact()
+  expect((await store.entries().all()).length).toBe(4000)
+  const { bytes } = store.stats().cache
+  expect(bytes).toBeLessThan(0.6 * cacheSize)
+  expect(bytes).toBeGreaterThan(0.4 * cacheSize)
+  // Point reads fill the rest.
+  for (let i = 0; i < 4000; i += 10) store.getSync(numbered(i))
+  expect(store.stats().cache.bytes).toBeGreaterThan(0.9 * cacheSize)
 })
 
 test('stats tell what holds memory', async () => {
