@@ -9,7 +9,7 @@
 import { NEVER } from '../base/entry.js'
 import { corruption, ioError } from '../base/errors.js'
 import { sstName } from '../base/file-names.js'
-import type { FileSystem } from '../env/file-system.js'
+import { type FileSystem, readFullySync } from '../env/file-system.js'
 import type { Compression } from '../sstable/compression.js'
 import { decodeFooter, FOOTER_LENGTH } from '../sstable/footer.js'
 import { TableBuilder, type TableSummary } from '../sstable/table-builder.js'
@@ -141,7 +141,7 @@ export class TableWriter {
     const file = await this.#fileSystem.open(path, 'read')
     try {
       const footer = new Uint8Array(FOOTER_LENGTH)
-      const length = file.readSync(footer, sizeBytes - FOOTER_LENGTH)
+      const length = readFullySync(file, footer, sizeBytes - FOOTER_LENGTH)
       if (length !== FOOTER_LENGTH)
         throw corruption('A table that was just written is cut off', path, sizeBytes)
       if (decodeFooter(footer).tableNumber !== this.#number) {
