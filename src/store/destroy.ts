@@ -12,6 +12,7 @@ import { CURRENT_NAME, LOCK_NAME, parseFileName, SNAPSHOTS_NAME } from '../base/
 import type { FileSystem } from '../env/file-system.js'
 import { NodeFileSystem } from '../env/node-file-system.js'
 import { SystemClock } from '../env/system-clock.js'
+import { checkOptionNames } from './option-names.js'
 import { listSnapshotIds } from './snapshot-directory.js'
 import { takeLock } from './store-directory.js'
 import { checkPath, refuseMissing, refuseOpen, type ToolOptions } from './verify.js'
@@ -24,6 +25,8 @@ export interface DestroyReport {
   /** What was left because it is not the store's: paths in the directory. Empty when the directory is gone too. */
   readonly left: readonly string[]
 }
+
+const OPTION_NAMES: ReadonlySet<string> = new Set<keyof ToolOptions>(['fileSystem'])
 
 /**
  * Deletes a closed store with its snapshots, and its directory unless there is anything in it that is not the store's: that
@@ -41,6 +44,7 @@ export interface DestroyReport {
  */
 export async function destroy(path: string, options: ToolOptions = {}): Promise<DestroyReport> {
   const directory = checkPath('destroy', path)
+  checkOptionNames('destroy', options, OPTION_NAMES)
   const fileSystem = options.fileSystem ?? new NodeFileSystem()
   await refuseMissing(fileSystem, directory)
   try {

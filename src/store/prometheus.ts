@@ -1,5 +1,6 @@
 /** The statistics of a store in the Prometheus text exposition format, version 0.0.4. */
 import type { LatencyStatistics } from './latency.js'
+import { checkOptionNames } from './option-names.js'
 import type { StoreStatistics } from './statistics.js'
 
 /** How {@link prometheusText} names things. */
@@ -9,6 +10,8 @@ export interface PrometheusOptions {
   /** Labels on every sample, such as `{ store: 'sessions' }`. */
   readonly labels?: Readonly<Record<string, string>>
 }
+
+const OPTION_NAMES: ReadonlySet<string> = new Set<keyof PrometheusOptions>(['prefix', 'labels'])
 
 type Labels = Readonly<Record<string, string | number>>
 
@@ -68,6 +71,7 @@ function escaped(label: string): string {
  * ```
  */
 export function prometheusText(statistics: StoreStatistics, options: PrometheusOptions = {}): string {
+  checkOptionNames('prometheusText', options, OPTION_NAMES)
   const text = new Exposition(options.prefix ?? 'varve', options.labels ?? {})
   text
     .counter('gets_total', 'Point reads.', statistics.gets)

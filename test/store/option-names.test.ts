@@ -1,7 +1,11 @@
 /** A misspelt or wrong option is refused by name, wherever options go in, and nothing is done. */
 import { describe, expect, test } from 'vitest'
 import { VarveError } from '../../src/base/errors.js'
+import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
+import { destroy } from '../../src/store/destroy.js'
 import { open, openInMemory } from '../../src/store/open.js'
+import { prometheusText } from '../../src/store/prometheus.js'
+import { attach } from '../../src/store/sharing/attach.js'
 import { WriteBatch } from '../../src/store/write-batch.js'
 import { openText, type TextStore } from './stores.js'
 
@@ -103,6 +107,24 @@ const CALLS: Record<
   },
   watch: { call: (s, o) => s.watch('a', o), wrong: { form: 7 }, named: 'form', meant: 'from' },
   snapshot: { call: (s, o) => s.snapshot(o), wrong: { nmae: 'a' }, named: 'nmae', meant: 'name' },
+  destroy: {
+    call: (_, o) => destroy('/nowhere', o),
+    wrong: { filesystem: new MemoryFileSystem() },
+    named: 'filesystem',
+    meant: 'fileSystem',
+  },
+  attach: {
+    call: (s, o) => attach(s.share(), o),
+    wrong: { cachesize: 5 },
+    named: 'cachesize',
+    meant: 'cacheSize',
+  },
+  prometheusText: {
+    call: (s, o) => prometheusText(s.stats(), o),
+    wrong: { label: {} },
+    named: 'label',
+    meant: 'labels',
+  },
   open: {
     call: (_, o) => open('/elsewhere', o),
     wrong: { cachesize: 5 },

@@ -7,6 +7,7 @@ import { SystemClock } from '../../env/system-clock.js'
 import { connect } from '../../env/thread-link.js'
 import { Codec } from '../codec.js'
 import { keyEncodingOf } from '../key-encoding.js'
+import { checkOptionNames } from '../option-names.js'
 import { type AnyValueEncoding, type ValueEncodingName, valueEncodingOf } from '../value-encoding.js'
 import { AttachedState } from './attached-state.js'
 import { AttachedStore } from './attached-store.js'
@@ -23,6 +24,13 @@ export interface AttachOptions {
   /** The block cache of this thread, in bytes. Default: as large as the store's. */
   readonly cacheSize?: number
 }
+
+const OPTION_NAMES: ReadonlySet<string> = new Set<keyof AttachOptions>([
+  'valueEncoding',
+  'fileSystem',
+  'clock',
+  'cacheSize',
+])
 
 /**
  * Attaches to a store of another thread, of which `store.share()` has made `handle`.
@@ -44,6 +52,7 @@ export async function attach<K = string, V = Buffer>(
   if (typeof handle !== 'object' || handle === null || handle.varve !== 1) {
     throw new VarveError('INVALID_ARGUMENT', 'attach takes what store.share() has made.')
   }
+  checkOptionNames('attach', options, OPTION_NAMES)
   const {
     fileSystem = handle.hasOwnFileSystem ? undefined : new NodeFileSystem(),
     clock = new SystemClock(),
