@@ -1,31 +1,21 @@
 /** Looks at a store through every window: all ways of reading agree with the model, and the directory holds what it needs. */
 import { parseFileName } from '../../src/base/file-names.js'
 import { holds, same } from './check.js'
-import type { Range } from './commands.js'
+import { EVERYTHING } from './commands.js'
 import { type Expected, ExpectedScan } from './expected-scan.js'
+import { visibilityOf } from './history.js'
 import type { RankedKeys } from './key-space.js'
-import { visibilityOf } from './model.js'
 import { DIRECTORY, type Session } from './session.js'
+import { checkSnapshots } from './snapshotting.js'
 
 export const FOREIGN_FILE = 'notes.txt'
 
-const EVERYTHING: Range = {
-  gte: undefined,
-  gt: undefined,
-  lte: undefined,
-  lt: undefined,
-  prefix: undefined,
-  reverse: false,
-  limit: undefined,
-  filter: false,
-}
-
-export async function audit(session: Session, keys: RankedKeys): Promise<void> {
+export async function audit(session: Session): Promise<void> {
   await session.settle()
-  const { store, model } = session
+  const { store, history, keys } = session
   const { sequence } = session
-  same(sequence, model.issued, 'the sequence number of an idle store')
-  const state = model.stateAt(sequence)
+  same(sequence, history.last, 'the sequence number of an idle store')
+  const state = history.stateAt(sequence)
   const now = session.clock.now()
   const describeEntry = entryDescriber(keys)
   for (const reverse of [false, true]) {
@@ -35,6 +25,7 @@ export async function audit(session: Session, keys: RankedKeys): Promise<void> {
     const async = (await session.drive(store.entries({ reverse }).all())).map(describeEntry)
     same(async.join(), sync.join(), 'the asynchronous scan beside the synchronous one')
   }
+  await checkCounts(session)
   const all = Array.from({ length: keys.count }, (_, rank) => keys.key(rank))
   const found = await session.drive(store.getMany(all))
   const forwards = store.entries()
@@ -52,8 +43,26 @@ export async function audit(session: Session, keys: RankedKeys): Promise<void> {
     same(sought, text, `seek to key ${rank}`)
   }
   await forwards.close()
-  checkViews(session, keys)
+  checkViews(session)
+  await checkSnapshots(session)
   await checkDirectory(session)
+}
+
+/** What the store counts is what it shows at the same moment. */
+async function checkCounts(session: Session): Promise<void> {
+  const { store, keys, clock } = session
+  const began = clock.now()
+  const count = await session.drive(store.count())
+  const size = await session.drive(store.size())
+  const found = [...store.entries()]
+  if (clock.now() !== began) return
+  same(count, found.length, 'entries that are counted')
+  if (keys.encoding === 'ordered') return
+  const bytes = found.reduce(
+    (sum, [key, value]) => sum + Buffer.byteLength(key) + Buffer.byteLength(value),
+    0,
+  )
+  same(size, bytes, 'bytes that are counted')
 }
 
 function describe({ rank, value }: Expected): string {
@@ -65,7 +74,7 @@ function entryDescriber(keys: RankedKeys): (entry: [string, Buffer]) => string {
 }
 
 /** All views still see their moment. */
-export function checkViews({ views, clock }: Session, keys: RankedKeys): void {
+export function checkViews({ views, clock, keys }: Session): void {
   for (const { view, state } of views) {
     for (const reverse of [false, true]) {
       const found = [...view.entries({ reverse })].map(entryDescriber(keys))

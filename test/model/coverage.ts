@@ -19,6 +19,13 @@ export class Coverage {
     this.deepest = Math.max(this.deepest, levels.filter(({ tables }) => tables > 0).length)
   }
 
+  /** How often other things happened, by their names. */
+  readonly met = new Map<string, number>()
+
+  meet(what: string): void {
+    this.met.set(what, (this.met.get(what) ?? 0) + 1)
+  }
+
   crash(profile: Death): void {
     this.crashes.set(profile, (this.crashes.get(profile) ?? 0) + 1)
   }

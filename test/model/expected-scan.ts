@@ -1,7 +1,7 @@
 /** What an iterator must hand out: the entries of its range at its moment, of which some may or may not be there. */
 import type { Range } from './commands.js'
+import { type State, visibilityOf } from './history.js'
 import type { RankedKeys } from './key-space.js'
-import { type State, visibilityOf } from './model.js'
 
 export interface Expected {
   readonly rank: number
@@ -45,10 +45,11 @@ export class ExpectedScan {
     now: number,
     range: Range,
     describe: (entry: Expected) => string,
+    since = now,
   ): ExpectedScan {
     const all: Expected[] = []
     for (const [rank, held] of state) {
-      const visibility = visibilityOf(held, now)
+      const visibility = visibilityOf(held, now, since)
       const { value } = held.operation
       if (visibility === 'no' || value === undefined || !isInside(keys, range, rank)) continue
       if (range.filter && !passesFilter(value)) continue

@@ -1,6 +1,6 @@
 /** Iterators, opened and stepped while the store goes on under them: they see their moment, whatever happens. */
 import type { RangeIterator } from '../../src/index.js'
-import { holds } from './check.js'
+import { same } from './check.js'
 import type { Command, Projection, Range } from './commands.js'
 import { type Expected, ExpectedScan, passesFilter } from './expected-scan.js'
 import { type RankedKeys, spoil } from './key-space.js'
@@ -9,19 +9,15 @@ import type { OpenIterator, Session } from './session.js'
 /** More would only make a run slow. */
 const MOST_ITERATORS = 6
 
-export function openIterator(
-  session: Session,
-  keys: RankedKeys,
-  command: Command & { kind: 'openIterator' },
-): void {
-  const { store, views, model, clock, iterators } = session
+export function openIterator(session: Session, command: Command & { kind: 'openIterator' }): void {
+  const { store, keys, views, history, clock, iterators } = session
   if (iterators.length >= MOST_ITERATORS) return
   const { range, projection, through } = command
   const chosen = through === undefined ? undefined : views[through % views.length]
   const { sequence } = session
-  holds(model.mayStandAt(sequence), 'an iterator stands between two calls')
-  const state = chosen?.state ?? model.stateAt(sequence)
-  const options = optionsOf(keys, range)
+  same(sequence, history.last, 'where an iterator stands')
+  const state = chosen?.state ?? history.stateAt(sequence)
+  const options = rangeOptionsOf(keys, range)
   // A view's iterator comes from the view, or from the store that is given the view.
   const iterator: RangeIterator<unknown, string, Buffer> =
     chosen === undefined
@@ -39,10 +35,9 @@ export function openIterator(
 
 export async function stepIterator(
   session: Session,
-  keys: RankedKeys,
   { which, step }: Command & { kind: 'stepIterator' },
 ): Promise<void> {
-  const { iterators } = session
+  const { iterators, keys } = session
   if (iterators.length === 0) return
   const index = which % iterators.length
   const open = iterators[index]
@@ -100,15 +95,23 @@ async function collect(iterator: OpenIterator['iterator']): Promise<unknown[]> {
   return items
 }
 
-function optionsOf(keys: RankedKeys, range: Range) {
-  const { gte, gt, lte, lt, prefix, reverse, limit } = range
+/** The keys that a range is about. */
+export function keyRangeOf(keys: RankedKeys, { gte, gt, lte, lt, prefix }: Partial<Range>) {
   return {
-    reverse,
     ...(gte === undefined ? {} : { gte: keys.key(gte) }),
     ...(gt === undefined ? {} : { gt: keys.key(gt) }),
     ...(lte === undefined ? {} : { lte: keys.key(lte) }),
     ...(lt === undefined ? {} : { lt: keys.key(lt) }),
     ...(prefix === undefined ? {} : { prefix: keys.prefix(prefix) }),
+  }
+}
+
+/** What an iterator over a range is given. */
+export function rangeOptionsOf(keys: RankedKeys, range: Range) {
+  const { reverse, limit } = range
+  return {
+    ...keyRangeOf(keys, range),
+    reverse,
     ...(limit === undefined ? {} : { limit }),
     ...(range.filter ? { filter: (_key: string, value: Buffer) => passesFilter(value.toString()) } : {}),
   }

@@ -51,6 +51,13 @@ export class RankedKeys {
     return this.#space.startsWith(this.#space.keys[rank], this.#space.prefixes[prefix])
   }
 
+  /** Whether a key or prefix is no bytes at all. */
+  isEmpty(key: unknown): boolean {
+    return (typeof key === 'string' && this.encoding === 'utf8') || Buffer.isBuffer(key)
+      ? key.length === 0
+      : false
+  }
+
   rankOf(key: unknown): number {
     const rank = this.#ranks.get(this.#space.identify(key))
     if (rank === undefined) throw new Error(`a key came back that was never written: ${String(key)}`)

@@ -4,43 +4,59 @@
  * What every reopen must show: a prefix of the commit order that ends between two calls and holds all that was
  * promised; all ways of reading agree; no file and no descriptor is left over.
  */
-import { WriteBatch } from '../../src/index.js'
+import type { Persistence } from '../../src/index.js'
 import { MemoryFileSystem } from '../../src/testing.js'
 import { type Promised, surviving } from './acknowledged.js'
 import { audit, checkViews, FOREIGN_FILE } from './audit.js'
 import { holds, same } from './check.js'
-import type { Command, Crash, Durability, Run, Write } from './commands.js'
+import type { Command, Crash, Run } from './commands.js'
+import { writeConditionally } from './conditional.js'
 import { Coverage } from './coverage.js'
 import { Disk } from './disk.js'
-import { failAsExpected, INVALID_CALLS, MAX_VALUE_SIZE } from './invalid-calls.js'
-import { openIterator, stepIterator } from './iterate.js'
-import { type RankedKeys, spoil } from './key-space.js'
-import { EVERYTHING, Model, type Operation } from './model.js'
+import { History, NOTHING } from './history.js'
+import { MAX_VALUE_SIZE } from './invalid-calls.js'
+import { keyRangeOf, openIterator, stepIterator } from './iterate.js'
+import type { RankedKeys } from './key-space.js'
 import { randomFrom } from './random.js'
 import { read } from './read.js'
-import { DIRECTORY, Session } from './session.js'
+import { DIRECTORY, Session, type Surroundings } from './session.js'
+import { Shelf } from './shelf.js'
+import {
+  checkSnapshots,
+  deleteSnapshot,
+  openSnapshot,
+  restoreSnapshot,
+  takeSnapshot,
+} from './snapshotting.js'
+import { transact } from './transact.js'
+import { Values } from './values.js'
+import { applyBatch, clear, clearRange, fill, makeInvalidCall, write } from './writes.js'
 
 /** Where the wall clock begins. */
 const BEGINNING = 1_700_000_000_000
 
 export class Machine {
-  readonly #keys: RankedKeys
   readonly #run: Run
-  readonly #random: () => number
-  readonly #model = new Model()
+  readonly #surroundings: Surroundings
+  readonly #history = new History()
   readonly #coverage: Coverage
   #session: Session
   /** What happens to the recovery behind the crash that is to come. */
   #recovery: readonly Crash[] = []
-  #values = 0
+  #persistence: Persistence
+  /** In which mode the store is opened behind that crash. */
+  #reopenAs: Persistence | undefined
   #hadViews = false
 
   private constructor(keys: RankedKeys, run: Run, coverage: Coverage) {
-    this.#keys = keys
     this.#run = run
     this.#coverage = coverage
-    this.#random = randomFrom(run.seed)
-    this.#session = this.#sessionOn(new MemoryFileSystem(), BEGINNING)
+    const random = randomFrom(run.seed)
+    const meets = (what: string): void => coverage.meet(what)
+    const bookmark = { next: 1 }
+    this.#surroundings = { keys, values: new Values(), history: this.#history, random, bookmark, meets }
+    this.#persistence = run.options.persistence ?? 'hybrid'
+    this.#session = this.#sessionOn(new MemoryFileSystem(), new Shelf(), BEGINNING)
   }
 
   static async carryOut(keys: RankedKeys, run: Run, coverage = new Coverage()): Promise<void> {
@@ -51,7 +67,7 @@ export class Machine {
   }
 
   async #create(): Promise<void> {
-    const nothing = { issued: 0, os: 0, disk: 0 }
+    const nothing = { issued: 0, os: 0, disk: 0, replacing: undefined, shelf: new Shelf() }
     await this.#recover(new MemoryFileSystem(), nothing, this.#run.creation)
     const { memory } = this.#session.disk
     const file = await memory.open(`${DIRECTORY}/${FOREIGN_FILE}`, 'create')
@@ -75,13 +91,14 @@ export class Machine {
     this.#session.disk.crashNow()
     if (this.#session.disk.crashed === undefined) await this.#reopen()
     else await this.#restartAfterCrash()
-    await audit(this.#session, this.#keys)
+    await audit(this.#session)
     // Life goes on: a write, the worst crash, another one.
-    await this.#write({ kind: 'set', rank: 0, size: 10, ttl: undefined }, 'disk', true)
+    const last = { kind: 'set' as const, rank: 0, size: 10, ttl: undefined }
+    await write(this.#session, last, { durability: 'disk', wait: true })
     this.#session.disk.crashLater({ profile: 'nothing', after: 0 }, () => this.#session.promised())
     this.#session.disk.crashNow()
     await this.#restartAfterCrash()
-    await audit(this.#session, this.#keys)
+    await audit(this.#session)
     await this.#close()
   }
 
@@ -89,36 +106,36 @@ export class Machine {
     const { store } = session
     switch (command.kind) {
       case 'write':
-        return this.#write(command.write, command.durability, command.wait)
+        return write(session, command.write, command)
       case 'batch':
-        return this.#batch(command.writes, command.durability, command.wait)
-      case 'fill': {
-        const { from, count, size, wait } = command
-        const writes = Array.from({ length: count }, (_, i): Write => {
-          return { kind: 'set', rank: (from + 7 * i) % this.#keys.count, size, ttl: undefined }
-        })
-        for (const write of writes) await this.#write(write, undefined, wait)
-        return
-      }
+        return applyBatch(session, command.writes, command)
+      case 'fill':
+        return fill(session, command)
+      case 'conditional':
+        return writeConditionally(session, command)
+      case 'transaction':
+        return transact(session, command)
       case 'clear':
-        return this.#clear(command.wait)
+        return clear(session, command.wait)
+      case 'clearRange':
+        return clearRange(session, command.range, command)
       case 'invalid':
-        return this.#invalid(command.what)
+        return makeInvalidCall(session, command.what)
       case 'settle':
         return session.settle()
       case 'audit':
-        return audit(session, this.#keys)
+        return audit(session)
       case 'sync':
-        return session.runUpkeep(session.makesDurable(store.sync()), command.wait)
+        return session.runUntilClosed(session.makesDurable(store.sync()), command.wait)
       case 'flush':
-        return session.runUpkeep(session.makesDurable(store.flush()), command.wait)
+        return session.runUntilClosed(session.makesDurable(store.flush()), command.wait)
       case 'compact':
         return this.#compact(command)
       case 'openView': {
         const view = store.view()
-        holds(this.#model.mayStandAt(view.sequence), 'a view stands between two calls')
+        holds(this.#history.mayStandAt(view.sequence), 'a view stands between two calls')
         this.#hadViews = true
-        session.views.push({ view, state: this.#model.stateAt(view.sequence) })
+        session.views.push({ view, state: this.#history.stateAt(view.sequence) })
         return
       }
       case 'closeView': {
@@ -127,152 +144,53 @@ export class Machine {
         return
       }
       case 'read':
-        return read(session, this.#keys, command)
+        return read(session, command)
       case 'openIterator':
-        openIterator(session, this.#keys, command)
+        openIterator(session, command)
         return
       case 'stepIterator':
-        return stepIterator(session, this.#keys, command)
+        return stepIterator(session, command)
+      case 'openWatcher':
+        return session.watching.open(command)
+      case 'readWatcher':
+        return session.watching.read(command.which, command.count)
+      case 'closeWatcher':
+        return session.watching.close(command.which)
+      case 'snapshot':
+        return takeSnapshot(session, command)
+      case 'deleteSnapshot':
+        return deleteSnapshot(session, command)
+      case 'openSnapshot':
+        return openSnapshot(session, command)
+      case 'restore':
+        return restoreSnapshot(session, command)
       case 'advance':
         return session.advance(command.ms)
       case 'jump':
+        // What is under way would not know what time it is.
+        await session.settle()
         session.clock.set(session.clock.now() + command.ms)
         return
       case 'reopen':
-        return this.#reopen()
+        return this.#reopen(command.as)
       case 'crash':
         session.disk.crashNow()
         if (session.disk.crashed !== undefined) return
         this.#recovery = command.recovery
+        this.#reopenAs = command.as
         session.disk.crashLater(command.crash, () => session.promised())
         return
     }
-  }
-
-  // Writes
-
-  #write(write: Write, asked: Durability | undefined, wait: boolean): Promise<void> {
-    const session = this.#session
-    const { store } = session
-    const durability = this.#durability(asked)
-    const options = asked === undefined ? {} : { durability: asked }
-    const key = this.#keys.key(write.rank)
-    let call: Promise<void>
-    const operation = this.#operationOf(write)
-    if (write.kind === 'set') {
-      const value = Buffer.from(operation.value ?? '')
-      call = store.set(key, value, write.ttl === undefined ? options : { ...options, ttl: write.ttl })
-      spoil(value)
-    } else {
-      call = this.#delete(store.delete(key, options), write.rank)
-    }
-    spoil(key)
-    const end = this.#model.commit([operation])
-    return session.run(
-      call.then(() => session.acknowledge(end, durability)),
-      wait,
-    )
-  }
-
-  /** Checks what a delete tells. */
-  async #delete(call: Promise<boolean>, rank: number): Promise<void> {
-    const { clock } = this.#session
-    const before = this.#model.before(this.#model.issued + 1, rank)
-    const wasExpired = before !== undefined && before.expiresAt <= clock.now()
-    const wasThere = await call
-    if (before?.value === undefined) same(wasThere, false, `delete of absent key ${rank}`)
-    else if (!before.doomed) same(wasThere, true, `delete of key ${rank}`)
-    else if (wasExpired && before.expiresAt <= clock.now())
-      same(wasThere, false, `delete of expired key ${rank}`)
-  }
-
-  #batch(writes: readonly Write[], asked: Durability | undefined, wait: boolean): Promise<void> {
-    const session = this.#session
-    const batch = new WriteBatch()
-    const operations = writes.map((write) => this.#operationOf(write))
-    for (const [i, write] of writes.entries()) {
-      const key = this.#keys.key(write.rank)
-      if (write.kind === 'delete') batch.delete(key)
-      else batch.set(key, operations[i].value ?? '', write.ttl === undefined ? {} : { ttl: write.ttl })
-    }
-    const call = session.store.applyBatch(batch, asked === undefined ? {} : { durability: asked })
-    // What was handed over counts, not what becomes of the batch.
-    batch.clear()
-    const end = this.#model.commit(operations)
-    return session.run(
-      call.then((result) => {
-        same(result.successful, writes.length, 'writes of a batch')
-        same(result.failed, 0, 'failed writes of a batch')
-        // Also an empty one answers for what came before it.
-        session.acknowledge(end, this.#durability(asked))
-      }),
-      wait,
-    )
-  }
-
-  #clear(wait: boolean): Promise<void> {
-    const session = this.#session
-    const call = session.store.clear()
-    const end = this.#model.commit([
-      { rank: EVERYTHING, value: undefined, expiresAt: Number.POSITIVE_INFINITY, doomed: false },
-    ])
-    return session.run(
-      call.then(() => session.acknowledge(end, 'disk')),
-      wait,
-    )
-  }
-
-  #durability(asked: Durability | undefined): Durability {
-    return asked ?? this.#session.options.durability ?? 'os'
-  }
-
-  #operationOf(write: Write): Operation {
-    const { rank } = write
-    if (write.kind === 'delete') {
-      return { rank, value: undefined, expiresAt: Number.POSITIVE_INFINITY, doomed: false }
-    }
-    const ttl = write.ttl ?? this.#run.options.defaultTtl ?? 0
-    const expiresAt = ttl === 0 ? Number.POSITIVE_INFINITY : this.#session.clock.now() + ttl
-    return { rank, value: this.#newValue(write.size), expiresAt, doomed: false }
-  }
-
-  /** A value that there was never before. Every other one compresses badly. */
-  #newValue(size: number): string {
-    const number = this.#values++
-    let value = `${number}:`
-    if (number % 2 === 0) return value.padEnd(size, '.')
-    for (let word = number; value.length < size; ) {
-      word = (Math.imul(word, 1664525) + 1013904223) >>> 0
-      value += word.toString(36)
-    }
-    return value
-  }
-
-  async #invalid(what: number): Promise<void> {
-    const session = this.#session
-    const failing = failAsExpected(INVALID_CALLS[what % INVALID_CALLS.length], session.store, this.#keys)
-    failing.catch(() => undefined)
-    // Right behind it, in the same group.
-    await this.#write(
-      { kind: 'set', rank: what % this.#keys.count, size: 5, ttl: undefined },
-      undefined,
-      what % 2 === 0,
-    )
-    await session.drive(failing)
   }
 
   async #compact({ range, wait }: Command & { kind: 'compact' }): Promise<void> {
     const session = this.#session
     const { store } = session
     if (range !== undefined) {
-      const bounds = {
-        ...(range.gte === undefined ? {} : { gte: this.#keys.key(range.gte) }),
-        ...(range.lt === undefined ? {} : { lt: this.#keys.key(range.lt) }),
-        ...(range.prefix === undefined ? {} : { prefix: this.#keys.prefix(range.prefix) }),
-      }
-      return session.runUpkeep(store.compact(bounds), wait)
+      const { gte, lt, prefix } = range
+      return session.runUntilClosed(store.compact(keyRangeOf(session.keys, { gte, lt, prefix })), wait)
     }
-    if (!wait) return session.runUpkeep(store.compact(), false)
+    if (!wait) return session.runUntilClosed(store.compact(), false)
     await session.settle()
     await session.run(session.makesDurable(store.compact()), true)
     // Old versions that flushes kept for a view stay until they are merged with something.
@@ -281,7 +199,7 @@ export class Machine {
     const { levels, memtable } = store.stats()
     const now = session.clock.now()
     let live = 0
-    for (const { operation } of this.#model.stateAt(this.#model.issued).values()) {
+    for (const { operation } of this.#history.live.values()) {
       if (operation.value === undefined) continue
       if (operation.doomed) return
       if (operation.expiresAt > now) live++
@@ -295,26 +213,32 @@ export class Machine {
   async #close(): Promise<void> {
     const session = this.#session
     const { disk, store } = session
+    for (const { why } of session.calls.removed) session.meets(why === 'expire' ? 'expiry' : 'eviction')
     this.#coverage.look(store.stats())
     const closing = session.makesDurable(store.close())
     await session.drive(closing)
+    await session.watching.finish()
     await session.settle()
     this.#coverage.operations += disk.operations
     same(store.isOpen, false, 'a store is open behind its close')
     if (disk.crashed === undefined) same(disk.openCount, 0, 'open files behind a close')
   }
 
-  async #reopen(): Promise<void> {
+  /** Closes the store and opens it again, perhaps in another mode. */
+  async #reopen(as?: Persistence): Promise<void> {
     const session = this.#session
-    checkViews(session, this.#keys)
+    checkViews(session)
     // Some iterators and views are left to themselves.
     for (const { iterator } of session.iterators.slice(0, 2)) await iterator.close()
     await this.#close()
     if (session.disk.crashed !== undefined) return
     session.disk.spare()
     this.#coverage.reopens++
-    const { issued } = this.#model
-    await this.#recover(session.disk.memory, { issued, os: issued, disk: issued }, [])
+    this.#persistence = as ?? this.#persistence
+    const { last } = this.#history
+    const { shelf } = session
+    const everything = { issued: last, os: last, disk: last, replacing: undefined, shelf }
+    await this.#recover(session.disk.memory, everything, [])
   }
 
   async #restartAfterCrash(): Promise<void> {
@@ -326,8 +250,10 @@ export class Machine {
     // What goes on behind the crash is of no account, but it ends.
     await this.#session.settle()
     const { image, crash, note } = crashed
+    this.#persistence = this.#reopenAs ?? this.#persistence
     await this.#recover(image, surviving(note, crash.profile), this.#recovery)
     this.#recovery = []
+    this.#reopenAs = undefined
   }
 
   /** Opens what is on `image`, through crashes in the middle of that. */
@@ -335,7 +261,7 @@ export class Machine {
     let memory = image
     let promised = before
     for (const crash of [...crashes, undefined]) {
-      const session = this.#sessionOn(memory, this.#session.clock.now())
+      const session = this.#sessionOn(memory, new Shelf(), this.#session.clock.now())
       this.#session = session
       if (crash !== undefined) session.disk.crashLater(crash, () => before)
       try {
@@ -349,20 +275,36 @@ export class Machine {
       promised = surviving(promised, crash.profile)
       memory = session.disk.crashed.image
     }
-    const session = this.#session
-    session.disk.spare()
-    const { sequence } = session
-    holds(sequence <= promised.issued, `${sequence} <= ${promised.issued}: no more is there than was written`)
-    holds(sequence >= promised.os, `${sequence} >= ${promised.os}: all that was promised is there`)
-    holds(this.#model.mayStandAt(sequence), `sequence number ${sequence} is the end of a call`)
-    this.#model.cutAt(sequence)
-    session.begin(sequence)
-    if (promised.issued > 0) await audit(session, this.#keys)
+    this.#session.disk.spare()
+    this.#checkRecovered(promised)
+    await checkSnapshots(this.#session, promised.shelf)
+    if (promised.issued > 0) await audit(this.#session)
   }
 
-  #sessionOn(memory: MemoryFileSystem, wallMs: number): Session {
-    const disk = new Disk<Promised>(memory, this.#run.slowness, this.#random)
-    const options = { ...this.#run.options, keyEncoding: this.#keys.encoding, maxValueSize: MAX_VALUE_SIZE }
-    return new Session(disk, this.#model, wallMs, options, this.#random)
+  /** Makes the history end where the store stands; throws unless all that was promised is there, and no more than was. */
+  #checkRecovered({ issued, os, replacing }: Promised): void {
+    const history = this.#history
+    const { sequence } = this.#session
+    holds(sequence >= os, `${sequence} >= ${os}: all that was promised is there`)
+    if (sequence > issued) {
+      holds(replacing !== undefined, `${sequence} <= ${issued}: no more is there than was written`)
+      history.cutAt(issued)
+      history.replace(sequence, replacing?.contents ?? NOTHING, replacing?.how ?? 'cleared')
+    }
+    holds(history.mayStandAt(sequence), `sequence number ${sequence} is the end of a call`)
+    history.cutAt(sequence)
+    this.#session.begin(sequence)
+  }
+
+  #sessionOn(memory: MemoryFileSystem, shelf: Shelf, wallMs: number): Session {
+    const { slowness, options, listens } = this.#run
+    const disk = new Disk<Promised>(memory, slowness, this.#surroundings.random)
+    const own = {
+      ...options,
+      persistence: this.#persistence,
+      keyEncoding: this.#surroundings.keys.encoding,
+      maxValueSize: MAX_VALUE_SIZE,
+    }
+    return new Session(disk, shelf, this.#surroundings, wallMs, own, listens)
   }
 }

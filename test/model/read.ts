@@ -1,21 +1,17 @@
 /** Point reads, of the store or of a view, compared with the model. */
 import { holds, same } from './check.js'
 import type { Command, PointRead } from './commands.js'
+import { type Held, type State, visibilityOf } from './history.js'
 import { type RankedKeys, spoil } from './key-space.js'
-import { type Held, type State, visibilityOf } from './model.js'
 import type { Session } from './session.js'
 
-export async function read(
-  session: Session,
-  keys: RankedKeys,
-  command: Command & { kind: 'read' },
-): Promise<void> {
-  const { store, views, model, clock } = session
+export async function read(session: Session, command: Command & { kind: 'read' }): Promise<void> {
+  const { store, keys, views, history, clock } = session
   const chosen = command.through === undefined ? undefined : views[command.through % views.length]
   const reader = chosen?.view ?? store
   const { sequence } = session
-  holds(model.mayStandAt(sequence), 'a reader stands between two calls')
-  const state: State = chosen?.state ?? model.stateAt(sequence)
+  same(sequence, history.last, 'where a reader stands')
+  const state: State = chosen?.state ?? history.stateAt(sequence)
   const { how, ranks } = command
   const began = clock.now()
   const asked = how === 'getMany' || how === 'getManySync' ? ranks : ranks.slice(0, 1)
@@ -39,6 +35,16 @@ export async function read(
     case 'exists':
     case 'existsSync':
       return checkExists(session, keys, { how, rank, reader, state, began })
+    case 'ttl': {
+      const ttl = await session.drive(store.ttl(keys.key(rank)))
+      const held = history.stateAt(sequence).get(rank)
+      const visibility = visibilityOf(held, clock.now(), began)
+      if (visibility === 'no') same(ttl, undefined, `ttl of key ${rank}`)
+      else if (visibility === 'yes' && clock.now() === began) {
+        same(ttl, (held?.operation.expiresAt ?? 0) - began, `ttl of key ${rank}`)
+      }
+      return
+    }
     case 'getEntry': {
       const entry = await session.drive(reader.getEntry(keys.key(rank)))
       check([entry?.value.toString()])

@@ -1,21 +1,21 @@
 /**
  * One open store on one disk, with what hangs on it: views, iterators, calls in flight, promises of durability.
  */
-import {
-  open,
-  type RangeIterator,
-  type Store,
-  type StoreOptions,
-  VarveError,
-  type View,
-} from '../../src/index.js'
+import { type RangeIterator, type Store, type StoreOptions, VarveError, type View } from '../../src/index.js'
 import { InlineExecutor, ManualClock } from '../../src/testing.js'
 import { Acknowledged, type Promised } from './acknowledged.js'
+import { Announcements } from './announcements.js'
+import { type Call, Calls } from './calls.js'
 import type { Durability, Projection } from './commands.js'
 import { type Disk, KilledError } from './disk.js'
 import type { ExpectedScan } from './expected-scan.js'
-import type { Model, State } from './model.js'
+import type { History, State } from './history.js'
+import type { RankedKeys } from './key-space.js'
+import { Shelf } from './shelf.js'
 import { turn } from './turns.js'
+import type { Values } from './values.js'
+import { Watching } from './watching.js'
+import { openWitnessed, type WitnessedOptions } from './witness.js'
 
 export const DIRECTORY = '/db'
 
@@ -39,9 +39,9 @@ export interface OpenIterator {
 
 /** A clock whose every move the model sees. */
 class WatchedClock extends ManualClock {
-  readonly #model: Model
+  readonly #model: History
 
-  constructor(wallMs: number, model: Model) {
+  constructor(wallMs: number, model: History) {
     super(wallMs)
     this.#model = model
   }
@@ -57,35 +57,76 @@ class WatchedClock extends ManualClock {
   }
 }
 
+/** What all sessions of a run share. */
+export interface Surroundings {
+  readonly keys: RankedKeys
+  readonly values: Values
+  readonly history: History
+  readonly random: () => number
+  /** Where the last watcher that ended has come to. */
+  readonly bookmark: { next: number }
+  /** Is told of what runs come by. */
+  readonly meets: (what: string) => void
+}
+
 export class Session {
   readonly disk: Disk<Promised>
-  readonly model: Model
+  readonly keys: RankedKeys
+  readonly values: Values
+  readonly history: History
   readonly clock: ManualClock
   readonly options: StoreOptions
+  readonly calls: Calls
+  readonly announcements: Announcements
+  readonly watching: Watching
+  readonly bookmark: Surroundings['bookmark']
+  readonly meets: Surroundings['meets']
+  readonly shelf: Shelf
+  /** The sequence number at which the store was opened. */
+  opened = 0
   views: OpenView[] = []
   iterators: OpenIterator[] = []
+  readonly #witnessed: WitnessedOptions
   #store: Store<string, Buffer> | undefined
   #acknowledged = new Acknowledged(0)
   #inFlight = new Set<Promise<void>>()
   #failure: unknown
 
+  /** @param listens - whether somebody is told of what expires */
   constructor(
     disk: Disk<Promised>,
-    model: Model,
+    shelf: Shelf,
+    { keys, values, history, random, bookmark, meets }: Surroundings,
     wallMs: number,
     options: StoreOptions,
-    random: () => number,
+    listens: boolean,
   ) {
     this.disk = disk
-    this.model = model
-    this.clock = new WatchedClock(wallMs, model)
-    this.options = {
+    this.shelf = shelf
+    this.keys = keys
+    this.values = values
+    this.history = history
+    this.bookmark = bookmark
+    this.meets = meets
+    this.watching = new Watching(this)
+    this.options = options
+    this.clock = new WatchedClock(wallMs, history)
+    this.calls = new Calls(history, this.clock)
+    this.announcements = new Announcements(this.calls, keys, listens, (error) => this.fail(error))
+    this.#witnessed = {
       ...options,
+      ...this.announcements.callbacks,
       fileSystem: disk.fileSystem,
       clock: this.clock,
       executor: new InlineExecutor(),
       random,
     }
+  }
+
+  /** The options with which another store can be opened on the same disk. */
+  get surface(): StoreOptions {
+    const { fileSystem, clock, executor, random } = this.#witnessed
+    return { ...this.options, fileSystem, clock, executor, random, snapshotInterval: 0, cleanupInterval: 0 }
   }
 
   get store(): Store<string, Buffer> {
@@ -94,17 +135,17 @@ export class Session {
   }
 
   async open(): Promise<void> {
-    this.#store = await this.drive(open<string, Buffer>(DIRECTORY, this.options))
-    this.#store.on('error', (error) => this.#fail(error))
+    const { keys, calls } = this
+    const fail = (error: unknown): void => this.fail(error)
+    this.#store = await this.drive(openWitnessed(DIRECTORY, this.#witnessed, keys, calls, fail))
+    this.#store.on('error', fail)
+    this.announcements.listenTo(this.#store)
   }
 
   /** Everything up to `sequence` is durable. */
   begin(sequence: number): void {
+    this.opened = sequence
     this.#acknowledged = new Acknowledged(sequence)
-  }
-
-  promised(): Promised {
-    return this.#acknowledged.promised(this.model.issued)
   }
 
   /** The sequence number at which the store stands. */
@@ -112,14 +153,36 @@ export class Session {
     return this.store.stats().sequence
   }
 
-  /** The calls of now are durable once `call` has ended. */
-  makesDurable(call: Promise<unknown>): Promise<void> {
-    const { issued } = this.model
-    return call.then(() => this.#acknowledged.disk(issued))
+  promised(): Promised {
+    const { history } = this
+    const promised = {
+      ...this.#acknowledged.promised(history.last),
+      replacing: this.calls.replacing,
+      shelf: new Shelf(this.shelf),
+    }
+    // In the middle of a step a group may be logged that is applied at its end.
+    queueMicrotask(() => {
+      promised.issued = Math.max(promised.issued, history.last)
+    })
+    return promised
   }
 
-  /** {@link run} for upkeep, which a close may call off. */
-  runUpkeep(call: Promise<void>, wait: boolean): Promise<void> {
+  /** Whether what is written is logged, and so may outlive the process before it is in tables. */
+  get isLogged(): boolean {
+    return this.options.persistence !== 'snapshot' && this.options.persistence !== 'none'
+  }
+
+  /** What was written before `call` is durable once it has ended. */
+  makesDurable<T>(call: Promise<T>): Promise<T> {
+    const end = this.calls.soFar()
+    return call.then((result) => {
+      this.#acknowledged.disk(end())
+      return result
+    })
+  }
+
+  /** {@link run} for what a close may call off: upkeep, and writes that have not decided yet. */
+  runUntilClosed(call: Promise<void>, wait: boolean): Promise<void> {
     const { store } = this
     const endured = call.catch((error: unknown) => {
       if (!(error instanceof VarveError && error.code === 'CLOSED') || store.isOpen) throw error
@@ -127,11 +190,34 @@ export class Session {
     return this.run(endured, wait)
   }
 
-  /** Notes what the end of a write promises. */
-  acknowledge(end: number, durability: Durability): void {
+  /** Notes what the end of a write promises; answers whether it has committed anything. */
+  acknowledge(call: Call, asked: Durability | undefined): boolean {
+    const hasCommitted = this.calls.end(call)
+    const { end } = call
+    if (end === undefined) return hasCommitted
+    const durability = asked ?? this.options.durability ?? 'os'
     if (durability === 'disk') this.#acknowledged.disk(end)
-    else if (durability === 'os') this.#acknowledged.os(end)
-    else this.clock.nextTurn(() => this.#acknowledged.os(end))
+    else if (this.isLogged) {
+      if (durability === 'os') this.#acknowledged.os(end)
+      else this.clock.nextTurn(() => this.#acknowledged.os(end))
+    }
+    return hasCommitted
+  }
+
+  /** Whether values are strings, not bytes. */
+  get isText(): boolean {
+    return this.options.valueEncoding === 'utf8'
+  }
+
+  /** A value as the store takes it: bytes, or a string that goes by their type. */
+  valueOf(text: string): Buffer {
+    return this.isText ? (text as unknown as Buffer) : Buffer.from(text)
+  }
+
+  /** When an entry expires that is written now. */
+  expiryOf(ttl: number | undefined): number {
+    const ttlMs = ttl ?? this.options.defaultTtl ?? 0
+    return ttlMs === 0 ? Number.POSITIVE_INFINITY : this.clock.now() + ttlMs
   }
 
   /** Waits for `call`, or lets it run on. */
@@ -141,9 +227,14 @@ export class Session {
       return
     }
     const tracked: Promise<void> = call
-      .catch((error: unknown) => this.#fail(error))
+      .catch((error: unknown) => this.fail(error))
       .finally(() => this.#inFlight.delete(tracked))
     this.#inFlight.add(tracked)
+  }
+
+  /** Waits for all calls in flight. */
+  async idle(): Promise<void> {
+    while (this.#inFlight.size > 0) await this.drive(Promise.all(this.#inFlight))
   }
 
   /** Waits for all calls in flight and until nothing moves any more. */
@@ -152,7 +243,7 @@ export class Session {
       for (let turns = 0; turns < TURNS_OF_DEATH; turns++) await turn()
       return
     }
-    while (this.#inFlight.size > 0) await this.drive(Promise.all(this.#inFlight))
+    await this.idle()
     let operations = -1
     for (let quiet = 0; quiet < 12; quiet++) {
       if (this.disk.operations !== operations) quiet = 0
@@ -160,6 +251,7 @@ export class Session {
       await turn()
     }
     this.check()
+    if (this.#store?.isOpen) this.announcements.checkComplete(this.#store.stats().expired)
   }
 
   /** Throws what has gone wrong behind the scenes. */
@@ -170,11 +262,13 @@ export class Session {
   /** Moves the clock; all that is written is on the device when the sync interval has passed. */
   async advance(ms: number): Promise<void> {
     await this.settle()
-    const { issued } = this.model
+    const { last } = this.history
+    const before = this.clock.now()
     this.clock.advance(ms)
     await this.settle()
-    const { syncInterval = 0 } = this.options
-    if (syncInterval > 0 && ms >= syncInterval) this.#acknowledged.disk(issued)
+    const { syncInterval = 0, cleanupInterval = 0 } = this.options
+    if (this.isLogged && syncInterval > 0 && ms >= syncInterval) this.#acknowledged.disk(last)
+    if (cleanupInterval > 0 && ms >= cleanupInterval) this.announcements.checkSwept(this.history.live, before)
   }
 
   /**
@@ -195,12 +289,15 @@ export class Session {
       await turn()
     }
     if (this.disk.killed) throw new KilledError()
-    const result = await call
-    this.check()
-    return result
+    try {
+      return await call
+    } finally {
+      // What went wrong behind the scenes comes first: the rest follows from it.
+      this.check()
+    }
   }
 
-  #fail(error: unknown): void {
+  fail(error: unknown): void {
     // What a dead process runs into is of no account.
     if (!this.disk.killed) this.#failure ??= error
   }
