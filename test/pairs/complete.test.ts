@@ -22,6 +22,7 @@ const FEATURES = [
   'reopen',
   'crash',
   'persistence',
+  'read-only',
 ] as const
 
 /** Pairs that do not meet, or that the whole test suite is about, with the reason. */
