@@ -21,7 +21,7 @@ import {
 import { salvageManifest } from '../version/manifest-salvage.js'
 import type { ManifestState } from '../version/manifest-state.js'
 import { storeExists } from '../version/recover-state.js'
-import { type ReplaySettings, readSegment } from '../wal/replay.js'
+import { readSegment } from '../wal/replay.js'
 import { decodeSegmentHeader } from '../wal/wal-format.js'
 import type { Findings } from './finding.js'
 
@@ -80,11 +80,6 @@ export async function findBasis(
     epoch: Math.max(current?.epoch ?? 0, ...candidates.map(({ identity }) => identity?.epoch ?? 0)),
     properties: chosen?.contents?.state.properties ?? Object.assign({}, ...ours.map((one) => one.properties)),
   }
-}
-
-/** What of the log is known to be there, for a replay. */
-export function knownLog({ logged, logNumber }: ManifestState): Pick<ReplaySettings, 'known'> {
-  return logged && logNumber > 0 ? { known: { number: logNumber, length: 0 } } : {}
 }
 
 async function inspectCurrent(

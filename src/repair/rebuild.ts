@@ -18,11 +18,11 @@ import { linkOrCopy } from '../env/link-or-copy.js'
 import type { Cursor } from '../iterator/cursor.js'
 import { mergeCursors } from '../iterator/merging-cursor.js'
 import type { Memtable } from '../memtable/memtable.js'
-import type { ManifestState } from '../version/manifest-state.js'
+import { knownLog, type ManifestState } from '../version/manifest-state.js'
 import type { TableMetadata } from '../version/table-metadata.js'
 import { Version } from '../version/version.js'
 import { LAST_LEVEL, type VersionEdit } from '../version/version-edit.js'
-import { type Basis, footerOf, knownLog } from './basis.js'
+import { type Basis, footerOf } from './basis.js'
 import { Findings } from './finding.js'
 import { Losses, placeOf } from './loss.js'
 import type { Progress } from './progress.js'
@@ -243,13 +243,14 @@ class Rebuild {
     const numbers = names.flatMap((name) => numberOf(name, 'wal'))
     const counting =
       state === undefined || state.logged ? numbers : numbers.filter((number) => number >= state.logNumber)
+    const known = state && knownLog(state)
     const { groups, operations, lastSequence } = await salvageLog({
       fileSystem,
       directory: source,
       databaseId,
       numbers: counting,
       fromSequence: state?.flushedSequence ?? 0,
-      ...(state === undefined ? {} : knownLog(state)),
+      ...(known === undefined ? {} : { known }),
       losses: this.#losses,
       flush: async (memtable) => {
         const table = await this.#flush(memtable)

@@ -5,12 +5,12 @@
 import { ioError } from '../base/errors.js'
 import { LOCK_NAME, parseFileName, sstName, walName } from '../base/file-names.js'
 import type { FileSystem } from '../env/file-system.js'
-import type { ManifestState } from '../version/manifest-state.js'
+import { knownLog, type ManifestState } from '../version/manifest-state.js'
 import { listDirectory } from '../version/recover-state.js'
 import type { TableMetadata } from '../version/table-metadata.js'
 import { surveySegment, verifyLog } from '../wal/verify-log.js'
 import type { SegmentExtent } from '../wal/wal-format.js'
-import { type Basis, findBasis, knownLog } from './basis.js'
+import { type Basis, findBasis } from './basis.js'
 import { Findings } from './finding.js'
 import type { Progress } from './progress.js'
 import { checkTable, tableOnDisk } from './verify-tables.js'
@@ -138,11 +138,12 @@ async function checkLog(
     return numbers.length
   }
   const counting = numbers.filter((number) => state.logged || number >= state.logNumber)
+  const known = knownLog(state)
   const log = verifyLog({
     ...place,
     numbers: counting,
     fromSequence: state.flushedSequence,
-    ...knownLog(state),
+    ...(known === undefined ? {} : { known }),
   })
   let step = await log.next()
   for (; !step.done; step = await log.next()) add(step.value)

@@ -3,6 +3,7 @@ import { corruption } from '../base/errors.js'
 import { parseFileName } from '../base/file-names.js'
 import type { FileSystem } from '../env/file-system.js'
 import { Memtable } from '../memtable/memtable.js'
+import { knownLog, type ManifestState } from '../version/manifest-state.js'
 import { listDirectory } from '../version/recover-state.js'
 import { type Replayed, replay } from '../wal/replay.js'
 import type { LiveState } from './live-state.js'
@@ -12,11 +13,8 @@ export interface LogSource {
   readonly fileSystem: FileSystem
   readonly directory: string
   /** What the MANIFEST tells of it. */
-  readonly log: {
+  readonly log: Pick<ManifestState, 'logged' | 'logNumber' | 'logSynced' | 'flushedSequence'> & {
     readonly databaseId: Uint8Array
-    readonly logged: boolean
-    readonly logNumber: number
-    readonly flushedSequence: number
   }
 }
 
@@ -34,6 +32,7 @@ export async function replayInto(
 ): Promise<Replayed> {
   const names = await listDirectory(fileSystem, directory)
   let last = fromSequence
+  const known = knownLog(log)
   return replay(
     {
       fileSystem,
@@ -47,7 +46,7 @@ export async function replayInto(
       }),
       fromSequence,
       readOnly: besideWriter,
-      ...(log.logged && log.logNumber > 0 ? { known: { number: log.logNumber, length: 0 } } : {}),
+      ...(known === undefined ? {} : { known }),
     },
     (firstSequence, count, bytes, start, end) => {
       if (besideWriter && firstSequence !== last + 1) {

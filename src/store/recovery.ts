@@ -234,6 +234,7 @@ async function beginLog(
     },
     () => versions.nextFileNumber(),
   )
+  versions.syncedLog = () => wal.synced
   try {
     // From now on a log without this segment is a log with a part missing.
     await versions.logAndApply({ logNumber: wal.number, logged: true })

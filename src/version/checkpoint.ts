@@ -18,7 +18,13 @@ export async function writeCheckpoint(
   state: ManifestState,
 ): Promise<void> {
   const number = state.nextFileNumber
-  const complete = { ...state, logged: false, logNumber: number, nextFileNumber: number + 1 }
+  const complete = {
+    ...state,
+    logged: false,
+    logSynced: undefined,
+    logNumber: number,
+    nextFileNumber: number + 1,
+  }
   const writer = await ManifestWriter.create(fileSystem, directory, { databaseId, number, epoch }, complete)
   try {
     const sealedLength = await writer.seal()

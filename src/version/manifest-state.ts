@@ -1,7 +1,7 @@
 /** Everything that a MANIFEST tells: the version and the facts beside it. */
 import { assert } from '../base/assert.js'
 import { Version, VersionBuilder } from './version.js'
-import type { VersionEdit } from './version-edit.js'
+import type { SyncedSegment, VersionEdit } from './version-edit.js'
 
 export interface ManifestState {
   readonly version: Version
@@ -11,6 +11,8 @@ export interface ManifestState {
   readonly lastSequence: number
   /** The oldest WAL segment that is still needed; 0 for none. */
   readonly logNumber: number
+  /** The newest WAL segment of which an edit told how much is on the device. */
+  readonly logSynced?: SyncedSegment | undefined
   /** Whether there is a WAL from `logNumber` on; without one, segments below it are of no account. */
   readonly logged: boolean
   /** No file has this number or a larger one. */
@@ -26,14 +28,26 @@ const TABLES_PER_PART = 256
 
 /** The edits that make `state` out of nothing, for the snapshot of a MANIFEST; there is at least one. */
 export function snapshotOf(state: ManifestState): VersionEdit[] {
-  const { version, logged, ...rest } = state
-  const first = logged ? rest : { ...rest, logged }
+  const { version, logged, logSynced, ...rest } = state
+  const first = { ...rest, ...(logged ? {} : { logged }), ...(logSynced === undefined ? {} : { logSynced }) }
   const added = [...version.tables()]
   const parts: VersionEdit[] = [{ ...first, added: added.slice(0, TABLES_PER_PART) }]
   for (let from = TABLES_PER_PART; from < added.length; from += TABLES_PER_PART) {
     parts.push({ added: added.slice(from, from + TABLES_PER_PART) })
   }
   return parts
+}
+
+/** What is known to be there of the WAL: a segment, and how many bytes of it; `undefined` when there is no WAL. */
+export function knownLog({
+  logged,
+  logNumber,
+  logSynced,
+}: Pick<ManifestState, 'logged' | 'logNumber' | 'logSynced'>): SyncedSegment | undefined {
+  if (!logged || logNumber === 0) return undefined
+  return logSynced !== undefined && logSynced.number >= logNumber
+    ? logSynced
+    : { number: logNumber, length: 0 }
 }
 
 /** Replays edits. Asserts that each fits the state in front of it. */
@@ -82,6 +96,7 @@ function restBehind(
   assert(flushedSequence >= state.flushedSequence, 'what is flushed stays flushed')
   assert(logNumber >= state.logNumber, 'a WAL segment that is not needed any more is never needed again')
   assert(nextFileNumber >= state.nextFileNumber, 'file numbers are never reused')
+  assert(isBehind(edit.logSynced, state.logSynced), 'what is on the device stays there')
   for (const { table } of edit.added ?? []) {
     assert(table.number < nextFileNumber, `the number of table ${table.number} was handed out by the store`)
   }
@@ -89,9 +104,15 @@ function restBehind(
     flushedSequence,
     lastSequence: Math.max(state.lastSequence, edit.lastSequence ?? 0, flushedSequence),
     logNumber,
+    logSynced: edit.logSynced ?? state.logSynced,
     logged: edit.logged ?? state.logged,
     nextFileNumber,
     properties:
       edit.properties === undefined ? state.properties : { ...state.properties, ...edit.properties },
   }
+}
+
+function isBehind(next: SyncedSegment | undefined, last: SyncedSegment | undefined): boolean {
+  if (next === undefined || last === undefined) return true
+  return next.number > last.number || (next.number === last.number && next.length >= last.length)
 }

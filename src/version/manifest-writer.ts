@@ -110,9 +110,20 @@ export class ManifestWriter {
     this.#mark()
   }
 
-  /** Makes the last byte durable and tells the file's exact length, which must not change from then on. */
-  async seal(): Promise<number> {
+  /**
+   * Makes the last byte durable, `last` with it when there is room for it, and tells the file's exact length, which must
+   * not change from then on.
+   */
+  async seal(last?: VersionEdit): Promise<number> {
     await this.#clearTail()
+    if (last !== undefined) {
+      try {
+        this.#write(ManifestRecord.edits, encodeGroup([last]))
+      } catch {
+        this.#dirtyTail = true
+        await this.#clearTail()
+      }
+    }
     await this.#sync()
     return this.#end
   }

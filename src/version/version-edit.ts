@@ -18,6 +18,12 @@ export const LAST_LEVEL = LEVEL_COUNT - 1
 /** The longest name or value of a property. */
 const MAX_PROPERTY_LENGTH = 4_096
 
+/** A WAL segment and the bytes of it that are on the device. */
+export interface SyncedSegment {
+  readonly number: number
+  readonly length: number
+}
+
 export interface VersionEdit {
   readonly added?: readonly { readonly level: number; readonly table: TableMetadata }[]
   readonly removed?: readonly { readonly level: number; readonly number: number }[]
@@ -29,6 +35,8 @@ export interface VersionEdit {
   readonly logNumber?: number
   /** Whether there is a WAL from `logNumber` on; without one, segments below it are of no account. */
   readonly logged?: boolean
+  /** How much of which WAL segment, the newest, is known to be on the device. Set by the version set. */
+  readonly logSynced?: SyncedSegment
   /** No file so far has this number or a larger one. Set by the version set. */
   readonly nextFileNumber?: number
   /** Facts about the whole store that must survive, such as its key encoding; merged over those before. */
@@ -51,6 +59,7 @@ export function encodeVersionEdit(edit: VersionEdit): Uint8Array {
   if (edit.lastSequence !== undefined) fields.lastSequence = edit.lastSequence
   if (edit.logNumber !== undefined) fields.logNumber = edit.logNumber
   if (edit.logged !== undefined) fields.logged = edit.logged
+  if (edit.logSynced !== undefined) fields.logSynced = [edit.logSynced.number, edit.logSynced.length]
   if (edit.nextFileNumber !== undefined) fields.nextFileNumber = edit.nextFileNumber
   if (edit.properties !== undefined) fields.properties = edit.properties
   return packMessage(fields)
@@ -76,6 +85,9 @@ export function decodeVersionEdit(bytes: Uint8Array): VersionEdit {
         break
       case 'logged':
         edit.logged = asFlag(value)
+        break
+      case 'logSynced':
+        edit.logSynced = decodeSyncedSegment(value)
         break
       case 'properties':
         edit.properties = decodeProperties(value)
@@ -145,6 +157,11 @@ function decodeAdded(value: unknown): { level: number; table: TableMetadata } {
 function decodeRemoved(value: unknown): { level: number; number: number } {
   const pair = asArray(value, 2)
   return { level: asLevel(pair[0]), number: asFileNumber(pair[1]) }
+}
+
+function decodeSyncedSegment(value: unknown): SyncedSegment {
+  const pair = asArray(value, 2)
+  return { number: asFileNumber(pair[0]), length: asCount(pair[1]) }
 }
 
 function decodeProperties(value: unknown): Record<string, string> {

@@ -17,9 +17,9 @@ import { deleteManifests } from './delete-manifests.js'
 import { LiveVersions } from './live-versions.js'
 import { applyEdit, type EditOrMaker, type ManifestState } from './manifest-state.js'
 import { ManifestWriter } from './manifest-writer.js'
-import { listDirectory, recoverState } from './recover-state.js'
+import { listDirectory, type RecoveredState, recoverState } from './recover-state.js'
 import { Version } from './version.js'
-import type { VersionEdit } from './version-edit.js'
+import type { SyncedSegment, VersionEdit } from './version-edit.js'
 
 export interface VersionSetSettings {
   readonly fileSystem: FileSystem
@@ -41,13 +41,9 @@ interface QueuedEdit {
 }
 
 /** What {@link VersionSet.create} and {@link VersionSet.recover} begin with. */
-interface Beginning {
-  readonly databaseId: Uint8Array
-  readonly epoch: number
-  readonly nextFileNumber: number
-  readonly state: ManifestState
-}
+type Beginning = Pick<RecoveredState, 'databaseId' | 'epoch' | 'state'> & { readonly nextFileNumber: number }
 
+const REFUSAL = 'A sync of the MANIFEST has failed; reads go on. Reopen the store to write again.'
 const DEFAULT_MAX_EDIT_BYTES = 1024 * 1024
 
 /** Edits take at most this many times the bytes of the snapshot in front of them. */
@@ -58,6 +54,8 @@ export class VersionSet {
   readonly databaseId: Uint8Array
   readonly #settings: VersionSetSettings
   readonly #live = new LiveVersions()
+  /** Tells how much of the newest WAL segment is on the device; every edit takes it along. */
+  syncedLog: (() => SyncedSegment) | undefined
   readonly #onReleased = (version: Version): void => {
     this.#live.release(version)
     this.#reportObsolete()
@@ -162,6 +160,11 @@ export class VersionSet {
     return this.#state.logNumber
   }
 
+  /** What of the WAL is known to be on the device, from the last edit. */
+  get logSynced(): SyncedSegment | undefined {
+    return this.#state.logSynced
+  }
+
   /** Whether there is a WAL; without one, segments below {@link logNumber} are of no account. */
   get logged(): boolean {
     return this.#state.logged
@@ -181,7 +184,7 @@ export class VersionSet {
     return this.#failure
   }
 
-  /** A number for a new file, never given before. */
+  /** A number for a new file. */
   nextFileNumber(): number {
     return this.#nextFileNumber++
   }
@@ -268,7 +271,7 @@ export class VersionSet {
       try {
         this.#refuseAfterFailure()
         const wanted = typeof item.edit === 'function' ? item.edit(state) : item.edit
-        const edit = { ...wanted, nextFileNumber: this.#nextFileNumber }
+        const edit = { ...wanted, ...this.#besideEdit() }
         state = applyEdit(state, edit, this.#onReleased)
         fitting.push(item)
         edits.push(edit)
@@ -289,6 +292,12 @@ export class VersionSet {
     for (const { resolve } of fitting) resolve()
   }
 
+  /** What every edit tells beside its own. */
+  #besideEdit(): Pick<VersionEdit, 'nextFileNumber' | 'logSynced'> {
+    const logSynced = this.syncedLog?.()
+    return { nextFileNumber: this.#nextFileNumber, ...(logSynced === undefined ? {} : { logSynced }) }
+  }
+
   #publish(state: ManifestState, edits: readonly VersionEdit[]): void {
     const before = this.#state.version
     this.#state = { ...state, version: state.version.pin() }
@@ -306,13 +315,7 @@ export class VersionSet {
 
   #refuseAfterFailure(): void {
     if (this.#failure === undefined) return
-    throw new VarveError(
-      'READ_ONLY',
-      'A sync of the MANIFEST has failed; reads go on. Reopen the store to write again.',
-      {
-        cause: this.#failure,
-      },
-    )
+    throw new VarveError('READ_ONLY', REFUSAL, { cause: this.#failure })
   }
 
   #isRollDue(): boolean {
@@ -374,7 +377,7 @@ export class VersionSet {
 
   async #seal(writer: ManifestWriter): Promise<void> {
     const { fileSystem, directory } = this.#settings
-    const sealedLength = await writer.seal()
+    const sealedLength = await writer.seal(this.#besideEdit())
     const { databaseId, number, epoch } = writer.identity
     await prepareCurrent(fileSystem, directory, { databaseId, epoch, manifestNumber: number, sealedLength })
     await this.#publishCurrent()

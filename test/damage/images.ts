@@ -58,18 +58,20 @@ export interface SmallStore {
   readonly crashed: Image
   /** What both hold. */
   readonly state: State
+  /** The same without the last write: nothing on the disk of the crashed one tells that it was complete. */
+  readonly before: State
   /** The same store before its last table was made, as a backup may bring it back. */
   readonly old: Image
 }
 
-/** Makes one; each has a database id of its own. */
-export async function makeStore(options: StoreOptions = {}): Promise<SmallStore> {
+/** Makes one of `count` keys; each has a database id of its own. */
+export async function makeStore(count = 30): Promise<SmallStore> {
   const fileSystem = new MemoryFileSystem()
   const store = await open<string, string>(DIRECTORY, {
     ...OPTIONS,
-    ...options,
     ...surroundings(fileSystem),
   })
+  const part = (share: number): number => Math.floor(count * share)
   const state = new Map<string, string>()
   const set = async (i: number, text: string, ttl?: number): Promise<void> => {
     await store.set(keyOf(i), text, { durability: 'disk', ...(ttl === undefined ? {} : { ttl }) })
@@ -79,17 +81,18 @@ export async function makeStore(options: StoreOptions = {}): Promise<SmallStore>
     await store.delete(keyOf(i), { durability: 'disk' })
     state.delete(keyOf(i))
   }
-  for (let i = 0; i < 30; i++) await set(i, textOf(i, 0))
+  for (let i = 0; i < count; i++) await set(i, textOf(i, 0))
   await store.compact()
   const old = await imageOf(fileSystem.crash('all', Math.random))
-  for (let i = 3; i < 12; i++) await set(i, textOf(i, 1), i % 3 === 0 ? 10_000_000 : undefined)
-  for (let i = 20; i < 25; i++) await remove(i)
+  for (let i = part(0.1); i < part(0.4); i++) await set(i, textOf(i, 1), i % 3 === 0 ? 10_000_000 : undefined)
+  for (let i = part(0.67); i < part(0.84); i++) await remove(i)
   await store.flush()
-  for (let i = 8; i < 24; i++) await set(i, textOf(i, 2))
+  for (let i = part(0.27); i < part(0.8); i++) await set(i, textOf(i, 2))
+  const before = new Map(state)
   await remove(0)
   const crashed = await imageOf(fileSystem.crash('all', Math.random))
   await store.close()
-  return { closed: await imageOf(fileSystem), crashed, state, old }
+  return { closed: await imageOf(fileSystem), crashed, state, before, old }
 }
 
 export function keyOf(i: number): string {
@@ -174,6 +177,8 @@ export interface Outcome {
   readonly state: State
   /** Keys that could not be read, and why. */
   readonly failed: ReadonlyMap<string, VarveError>
+  /** Why a scan over everything ended early. */
+  readonly scanFailure?: VarveError | undefined
 }
 
 /** Opens, reads `keys` one by one and by scans, closes. Anything but values and typed errors throws. */
@@ -203,29 +208,31 @@ export async function outcomeOf(
         failed.set(key, typed(error))
       }
     }
-    await checkScans(store, state, failed.size === 0)
+    const scanFailure = await checkScans(store, state)
+    return { refusal: undefined, state, failed, scanFailure }
   } finally {
     await store.close().catch(typed)
   }
-  return { refusal: undefined, state, failed }
 }
 
-/** A scan tells what the lookups told, or, where some failed, may fail as they did. */
-async function checkScans(store: Store<string, string>, state: State, mustEnd: boolean): Promise<void> {
+/** A scan tells what the lookups told, or fails typed; then it is told why. */
+async function checkScans(store: Store<string, string>, state: State): Promise<VarveError | undefined> {
+  let failure: VarveError | undefined
   for (const reverse of [false, true]) {
+    let entries: [string, string][]
     try {
-      const entries = await store.entries({ reverse }).all()
-      for (const [key, value] of entries) {
-        if (state.get(key) !== value)
-          throw new Error(`a scan finds ${value} for ${key}, get ${state.get(key)}`)
-      }
-      if (entries.length !== state.size)
-        throw new Error(`a scan finds ${entries.length} entries, get ${state.size}`)
+      entries = await store.entries({ reverse }).all()
     } catch (error) {
-      typed(error)
-      if (mustEnd) throw error
+      failure = typed(error)
+      continue
     }
+    for (const [key, value] of entries) {
+      if (state.get(key) !== value) throw new Error(`a scan finds ${value} for ${key}, get ${state.get(key)}`)
+    }
+    if (entries.length !== state.size)
+      throw new Error(`a scan finds ${entries.length} entries, get ${state.size}`)
   }
+  return failure
 }
 
 /** A typed error that says enough. */

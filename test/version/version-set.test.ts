@@ -5,6 +5,7 @@ import { FaultFileSystem } from '../../src/env/fault-file-system.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { readBesideWriter } from '../../src/version/beside-writer.js'
 import { writeCheckpoint } from '../../src/version/checkpoint.js'
+import { knownLog } from '../../src/version/manifest-state.js'
 import { recoverState, storeExists } from '../../src/version/recover-state.js'
 import { VersionSet } from '../../src/version/version-set.js'
 import { DATABASE_ID, DIRECTORY, deletingSettings, stateOf, steps, take, writeTable } from './harness.js'
@@ -40,6 +41,28 @@ async function addTable(
 }
 
 describe('a version set', () => {
+  test('tells with every edit, with the last one and in a fresh MANIFEST how much of the log is on the device', async () => {
+    const { set, settings, fileSystem } = await newStore()
+    await set.logAndApply({ logNumber: 7 })
+    expect(knownLog(set)).toEqual({ number: 7, length: 0 })
+    let length = 100
+    set.syncedLog = () => ({ number: 7, length })
+    await addTable(set, fileSystem, 0, 1, 9)
+    expect(knownLog((await recoverState(fileSystem, DIRECTORY)).state)).toEqual({ number: 7, length: 100 })
+    length = 250
+    const before = fileSystem.log.filter(({ kind }) => kind === 'sync').length
+    await set.close()
+    expect(fileSystem.log.filter(({ kind }) => kind === 'sync').length - before, 'no sync more').toBe(2)
+    expect(knownLog((await recoverState(fileSystem, DIRECTORY)).state)).toEqual({ number: 7, length: 250 })
+    const again = await VersionSet.recover(settings)
+    expect(knownLog((await recoverState(fileSystem, DIRECTORY)).state)).toEqual({ number: 7, length: 250 })
+    await again.logAndApply({ logNumber: 20, logged: true })
+    expect(knownLog(again)).toEqual({ number: 20, length: 0 })
+    await again.logAndApply({ logged: false })
+    expect(knownLog(again)).toBeUndefined()
+    await again.close()
+  })
+
   test('brings any history of edits back, with few syncs and with a roll after every edit', async () => {
     await fc.assert(
       fc.asyncProperty(steps, fc.boolean(), fc.boolean(), async (history, rollOften, closes) => {
