@@ -150,7 +150,7 @@ export function styleBreaches(files: readonly SourceFile[]): Breach[] {
     }
     const lines = text.split('\n').length - (text.endsWith('\n') ? 1 : 0)
     if (lines > MAX_LINES) breach(`has ${lines} lines; ${MAX_LINES} are the most`)
-    if (!text.startsWith('/**')) breach('does not begin with a comment that says what it is for')
+    if (!/^(?:#!.*\n)?\/\*\*/.test(text)) breach('does not begin with a comment that says what it is for')
     if (/@ts-(?:ignore|expect-error|nocheck)/.test(text)) breach('silences the compiler')
     if (/\b(?:TODO|FIXME|XXX|HACK)\b/.test(text)) breach('holds something left to do')
     if (/(?::|\bas|<|\||,)\s*any\b/.test(codeOf(text))) breach('uses any')
