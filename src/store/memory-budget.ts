@@ -12,10 +12,10 @@ import { VarveError } from '../base/errors.js'
 import { MiB } from './option-checks.js'
 
 /** The smallest limit that can be kept. */
-export const LEAST_MEMORY_LIMIT = 128 * MiB
+export const LEAST_MEMORY_LIMIT = 160 * MiB
 
 /** What is taken whatever the sizes. */
-export const FIXED_BYTES = 116 * MiB
+export const FIXED_BYTES = 136 * MiB
 
 /** Frozen memtables that wait for their flush at most. */
 export const MAX_FROZEN_MEMTABLES = 3
@@ -65,14 +65,14 @@ export function plannedBytes({ memtableSize, tableMemory, cacheSize }: MemoryPla
   return FIXED_BYTES + MEMTABLES * memtableSize + tableMemory + withUncollected(cacheSize)
 }
 
-/** A cache, and what has fallen out of it and is not collected yet. */
+/** A cache, and what has fallen out of it and is not collected yet: measured, up to twice as much again. */
 function withUncollected(cacheSize: number): number {
-  return cacheSize + Math.min(cacheSize, UNCOLLECTED_BYTES)
+  return cacheSize + Math.min(2 * cacheSize, UNCOLLECTED_BYTES)
 }
 
 /** The largest cache whose {@link withUncollected} is at most `bytes`. */
 function cacheWithin(bytes: number): number {
-  return Math.max(0, roundDown(Math.max(bytes / 2, bytes - UNCOLLECTED_BYTES)))
+  return Math.max(0, roundDown(Math.max(bytes / 3, bytes - UNCOLLECTED_BYTES)))
 }
 
 /** To whole 64 KiB: a number that a person can read. */

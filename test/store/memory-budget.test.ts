@@ -85,10 +85,10 @@ describe('the option memoryLimit', () => {
     const refused = (options: Parameters<typeof resolveSettings>[0]): Promise<string | undefined> =>
       codeOf(() => resolveSettings(options))
     expect(await refused({ memoryLimit: LEAST_MEMORY_LIMIT - 1 })).toBe('INVALID_ARGUMENT')
-    expect(await refused({ memoryLimit: 128.5 * MiB + 0.5 })).toBe('INVALID_ARGUMENT')
-    expect(await refused({ memoryLimit: 128 * MiB, cacheSize: 64 * MiB })).toBe('INVALID_ARGUMENT')
-    expect(await refused({ memoryLimit: 128 * MiB, persistence: 'none' })).toBe('INVALID_ARGUMENT')
-    expect(() => resolveSettings({ memoryLimit: 128 * MiB, cacheSize: 64 * MiB })).toThrow('Raise the limit')
+    expect(await refused({ memoryLimit: 170.5 * MiB + 0.5 })).toBe('INVALID_ARGUMENT')
+    expect(await refused({ memoryLimit: 160 * MiB, cacheSize: 64 * MiB })).toBe('INVALID_ARGUMENT')
+    expect(await refused({ memoryLimit: 160 * MiB, persistence: 'none' })).toBe('INVALID_ARGUMENT')
+    expect(() => resolveSettings({ memoryLimit: 160 * MiB, cacheSize: 64 * MiB })).toThrow('Raise the limit')
   })
 })
 
