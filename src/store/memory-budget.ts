@@ -1,7 +1,7 @@
 /**
  * One number from which everything that holds memory is derived.
  *
- * Pure. What must always hold: the parts of a plan together are at most the limit; each part that was not given grows with the limit;
+ * Pure. What must always hold: the parts of a plan together are at most the limit, or the least that can be kept; each part that was not given grows with the limit;
  * what was given stays as it is.
  *
  * The fixed part was measured (docs/memory.md): what a process takes beyond bare Node.js with everything else at its least. It is the code of
@@ -11,8 +11,11 @@
 import { VarveError } from '../base/errors.js'
 import { MiB } from './option-checks.js'
 
-/** The smallest limit that can be kept. */
-export const LEAST_MEMORY_LIMIT = 160 * MiB
+/** The smallest limit that the whole process keeps. */
+export const LEAST_KEPT_LIMIT = 160 * MiB
+
+/** The smallest limit that is taken. Below {@link LEAST_KEPT_LIMIT} the plan is the same: everything at its smallest. */
+export const LEAST_MEMORY_LIMIT = 16 * MiB
 
 /** What is taken whatever the sizes. */
 export const FIXED_BYTES = 136 * MiB
@@ -43,7 +46,8 @@ export interface MemoryPlan extends MemorySizes {
 
 /** The plan for `limit`, with the sizes that were given. Throws `INVALID_ARGUMENT` when they do not fit. */
 export function planMemory(limit: number, given: Partial<MemorySizes> = {}): MemoryPlan {
-  const rest = limit - FIXED_BYTES
+  const kept = Math.max(limit, LEAST_KEPT_LIMIT)
+  const rest = kept - FIXED_BYTES
   const memtableSize =
     given.memtableSize ?? clamp(roundDown(rest / 4 / MEMTABLES), LEAST_MEMTABLE, LARGEST_MEMTABLE)
   const tableMemory = roundDown(rest / 6)
@@ -51,7 +55,7 @@ export function planMemory(limit: number, given: Partial<MemorySizes> = {}): Mem
   const cacheSize = given.cacheSize ?? cacheWithin(left)
   const plan = { memtableSize, tableMemory, cacheSize }
   const planned = plannedBytes(plan)
-  if (planned > limit) {
+  if (planned > kept) {
     throw new VarveError(
       'INVALID_ARGUMENT',
       `A memoryLimit of ${limit} has no room for a memtableSize of ${memtableSize} and a cacheSize of ${cacheSize}: together they come to ${planned}. Raise the limit, or leave them out to have them derived.`,

@@ -93,7 +93,7 @@ export interface StoreOptions<
 
   /**
    * The most that the process may take beyond bare Node.js, in bytes, kept to within a fifth: what `memtableSize` and `cacheSize`
-   * are not given is derived from it, and indexes and filters get their share. At least 160 MiB; default: no limit.
+   * are not given is derived from it, and indexes and filters get their share. Kept from 160 MiB on; at least 16 MiB. Default: no limit.
    */
   readonly memoryLimit?: number
   /** Memtable shards, a power of two from 1 to 256. Default 4. */

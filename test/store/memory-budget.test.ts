@@ -2,6 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
+  LEAST_KEPT_LIMIT,
   LEAST_MEMORY_LIMIT,
   type MemorySizes,
   planMemory,
@@ -12,7 +13,7 @@ import { prometheusText } from '../../src/store/prometheus.js'
 import { codeOf, fill, numbered, openText, TINY } from './stores.js'
 
 const MiB = 1024 * 1024
-const limits = fc.integer({ min: LEAST_MEMORY_LIMIT, max: 64 * 1024 * MiB })
+const limits = fc.integer({ min: LEAST_KEPT_LIMIT, max: 64 * 1024 * MiB })
 const given = fc.record(
   {
     memtableSize: fc.integer({ min: 1024, max: 256 * MiB }),
@@ -85,6 +86,9 @@ describe('the option memoryLimit', () => {
     const refused = (options: Parameters<typeof resolveSettings>[0]): Promise<string | undefined> =>
       codeOf(() => resolveSettings(options))
     expect(await refused({ memoryLimit: LEAST_MEMORY_LIMIT - 1 })).toBe('INVALID_ARGUMENT')
+    for (const memoryLimit of [LEAST_MEMORY_LIMIT, 64 * MiB, LEAST_KEPT_LIMIT - 1]) {
+      expect(planMemory(memoryLimit)).toEqual(planMemory(LEAST_KEPT_LIMIT))
+    }
     expect(await refused({ memoryLimit: 170.5 * MiB + 0.5 })).toBe('INVALID_ARGUMENT')
     expect(await refused({ memoryLimit: 160 * MiB, cacheSize: 64 * MiB })).toBe('INVALID_ARGUMENT')
     expect(await refused({ memoryLimit: 160 * MiB, persistence: 'none' })).toBe('INVALID_ARGUMENT')
