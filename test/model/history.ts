@@ -121,6 +121,17 @@ export class History {
     return state
   }
 
+  /** The states from `since` on, one behind the other; each is good until the next. */
+  *statesSince(since: number): Generator<State> {
+    const state = new Map(this.stateAt(since))
+    yield state
+    for (const commit of this.#commits) {
+      if (commit.first <= since) continue
+      replay(commit, state)
+      yield state
+    }
+  }
+
   /** All that a rank held at some moment from `since` on, as of a sequence number each. */
   heldSince(rank: number, since: number): (Held | undefined)[] {
     const all = [this.stateAt(since).get(rank)]

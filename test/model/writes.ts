@@ -4,7 +4,7 @@ import { type Claim, exactly, removalOf } from './calls.js'
 import { same } from './check.js'
 import type { Command, Durability, Range, Write } from './commands.js'
 import { isInside } from './expected-scan.js'
-import { type Operation, visibilityOf } from './history.js'
+import { type Operation, type State, type Visibility, visibilityOf } from './history.js'
 import { failAsExpected, INVALID_CALLS } from './invalid-calls.js'
 import { keyRangeOf } from './iterate.js'
 import { type RankedKeys, spoil } from './key-space.js'
@@ -104,12 +104,14 @@ export async function clearRange(session: Session, range: Range, manner: Manner)
   const bounds = keyRangeOf(keys, range)
   if (isEverything(keys, range)) return clear(session, manner.wait, bounds)
   const certainly = (rank: number): boolean => visibilityOf(history.live.get(rank), clock.now()) === 'yes'
-  const claim: Claim = (seen, state, { began }) => {
-    const inside = [...state.keys()].filter((rank) => isInside(keys, range, rank))
-    const isThere = (rank: number, visibility: string): boolean =>
-      visibilityOf(state.get(rank), clock.now(), began) === visibility
-    const must = inside.filter((rank) => isThere(rank, 'yes'))
-    const may = inside.filter((rank) => isThere(rank, 'maybe'))
+  const ranksIn = (state: State, visibility: Visibility, began: number): number[] =>
+    [...state.keys()].filter(
+      (rank) =>
+        isInside(keys, range, rank) && visibilityOf(state.get(rank), clock.now(), began) === visibility,
+    )
+  const claim: Claim = (seen, state, { began, since }) => {
+    const must = ranksIn(state, 'yes', began)
+    const may = ranksIn(state, 'maybe', began)
     const ranks = seen.map(({ rank }) => rank)
     const isWhole =
       seen.every(({ kind }) => kind === 'delete') &&
@@ -118,7 +120,11 @@ export async function clearRange(session: Session, range: Range, manner: Manner)
         (rank, i) => (must.includes(rank) || may.includes(rank)) && (i === 0 || ranks[i - 1] < rank),
       )
     if (isWhole) return ranks.map((rank) => removalOf(rank))
-    return must.length === 0 ? [] : undefined
+    // Where nothing was removed, nothing tells when it was the call's turn.
+    for (const past of history.statesSince(since)) {
+      if (ranksIn(past, 'yes', began).length === 0) return []
+    }
+    return undefined
   }
   // Where nobody can tell what is there, what came from this call must not be mistaken for what came from the next.
   const isOpen = [...history.live.keys()].some((rank) => isInside(keys, range, rank) && !certainly(rank))
