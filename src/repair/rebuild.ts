@@ -250,6 +250,7 @@ class Rebuild {
       databaseId,
       numbers: counting,
       fromSequence: state?.flushedSequence ?? 0,
+      isContinuous: state !== undefined,
       ...(known === undefined ? {} : { known }),
       losses: this.#losses,
       flush: async (memtable) => {

@@ -3,6 +3,7 @@
  * numbers. Segment by segment, memtable by memtable, so memory is bounded by one of each.
  */
 import { fileSalt } from '../base/checksum.js'
+import type { SequenceRange } from '../base/damage-range.js'
 import { corruption, VarveError } from '../base/errors.js'
 import { walName } from '../base/file-names.js'
 import type { FileSystem } from '../env/file-system.js'
@@ -12,7 +13,7 @@ import { OperationReader } from '../wal/operation.js'
 import { readSegment } from '../wal/replay.js'
 import { salvageSegment } from '../wal/salvage-segment.js'
 import { decodeSegmentHeader, type SegmentHeader, segmentPath } from '../wal/wal-format.js'
-import { type Losses, placeOf } from './loss.js'
+import { type Loss, type Losses, placeOf } from './loss.js'
 
 export interface LogSalvage {
   readonly fileSystem: FileSystem
@@ -21,6 +22,8 @@ export interface LogSalvage {
   readonly numbers: readonly number[]
   /** Tables hold everything up to here. */
   readonly fromSequence: number
+  /** Whether the log goes on where the tables end: a gap is a loss then. */
+  readonly isContinuous: boolean
   /** What of a segment was on the device. */
   readonly known?: { readonly number: number; readonly length: number }
   readonly losses: Losses
@@ -36,6 +39,9 @@ export interface SalvagedLog {
   readonly lastSequence: number
 }
 
+const GAP =
+  'Operations in front of these are missing: of a lost segment, or a clearing that was lost with the end of the MANIFEST'
+
 const MEMTABLE_BYTES = 4 * 1024 * 1024
 
 export async function salvageLog(salvage: LogSalvage): Promise<SalvagedLog> {
@@ -43,6 +49,7 @@ export async function salvageLog(salvage: LogSalvage): Promise<SalvagedLog> {
   const numbers = [...salvage.numbers].sort((a, b) => a - b)
   const headers = await readHeaders(salvage, numbers)
   const collector = new Collector(salvage.flush)
+  const gaps: Loss[] = []
   let next = fromSequence + 1
   for (const number of numbers) {
     const path = segmentPath(directory, number)
@@ -75,6 +82,8 @@ export async function salvageLog(salvage: LogSalvage): Promise<SalvagedLog> {
       },
       async (first, count, source, start, stop) => {
         if (first + count - 1 < next) return
+        if (first > next)
+          gaps.push({ file: name, offset: start, what: GAP, sequences: { first: next, last: first - 1 } })
         next = first + count
         await collector.take(first, count, source, start, stop, fromSequence)
       },
@@ -90,7 +99,27 @@ export async function salvageLog(salvage: LogSalvage): Promise<SalvagedLog> {
     }
   }
   await collector.finish()
+  if (salvage.isContinuous) tellGaps(salvage, gaps, next)
   return { groups: collector.groups, operations: collector.operations, lastSequence: next - 1 }
+}
+
+/** Tells of operations that are missing though nothing that is there is damaged. */
+function tellGaps({ known, numbers, losses }: LogSalvage, gaps: readonly Loss[], next: number): void {
+  const isTold = (gap: Loss): boolean =>
+    losses.list.some(({ file, sequences }) => file.endsWith('.wal') && overlap(sequences, gap.sequences))
+  for (const gap of gaps.filter((one) => !isTold(one))) {
+    losses.add(gap)
+    losses.uncertainties.add('log-hole').add('deletions')
+  }
+  if (known === undefined || numbers.some((number) => number >= known.number)) return
+  const sequences = { first: next, last: undefined }
+  losses.add({ file: walName(known.number), what: 'A segment of the log is missing', sequences })
+  losses.uncertainties.add('log-hole')
+}
+
+function overlap(a: SequenceRange | undefined, b: SequenceRange | undefined): boolean {
+  if (a === undefined || b === undefined) return false
+  return a.first <= (b.last ?? b.first) && b.first <= (a.last ?? Number.POSITIVE_INFINITY)
 }
 
 /** The headers that can be read, of segments that are this store's. */

@@ -115,7 +115,7 @@ export async function replay(settings: ReplaySettings, onGroup: OnGroup): Promis
     if (link.header.baseSequence > lastSequence) {
       throw corruption(`The log has no operations from ${lastSequence + 1} on`, link.path, 0)
     }
-    await handOut(reader, link, settings.fromSequence, onGroup)
+    await handOut(reader, link, settings.fromSequence, lastSequence, onGroup)
     if (next !== undefined) {
       checkEnd(reader, link, next)
     } else {
@@ -237,10 +237,19 @@ async function handOut(
   reader: SegmentReader,
   link: Link,
   fromSequence: number,
+  lastSequence: number,
   onGroup: OnGroup,
 ): Promise<void> {
   const operations = new OperationReader()
-  while (reader.next()) {
+  for (let last = lastSequence; reader.next(); last = Math.max(last, reader.lastSequence)) {
+    // A clearing takes a number that only an edit of the MANIFEST tells of.
+    if (reader.firstSequence > last + 1) {
+      throw corruption(
+        `The log or the MANIFEST has lost the operations from ${last + 1} on`,
+        link.path,
+        reader.offset,
+      )
+    }
     if (reader.lastSequence <= fromSequence) continue
     let { firstSequence, count, operationsStart } = reader
     try {

@@ -198,6 +198,20 @@ describe('repair', () => {
     }
   })
 
+  test('reports the sequence numbers of missing segments', async () => {
+    const segments = namesOf(small.closed, 'wal')
+    for (const name of segments) {
+      const { report } = await repaired(withFile(small.closed, name, undefined))
+      expect(report.complete, name).toBe(false)
+      expect(report.lost, name).toHaveLength(1)
+      expect(report.uncertain, name).toContain('log-hole')
+      const { first = 0, last } = report.lost[0].sequences ?? {}
+      expect(first).toBeGreaterThan(40)
+      if (name === segments.at(-1)) expect(last).toBeUndefined()
+      else expect(last).toBeGreaterThan(first)
+    }
+  })
+
   test('refuses what it must not do', async () => {
     const fileSystem = await diskOf(small.closed)
     const refusalOf = (path: string, out: string): Promise<unknown> =>

@@ -9,21 +9,26 @@ import { beforeAll, describe, expect, test } from 'vitest'
 import { fileSalt } from '../../src/base/checksum.js'
 import { RecordReader } from '../../src/record/record-reader.js'
 import { decodeFooter, FOOTER_LENGTH } from '../../src/sstable/footer.js'
+import { open } from '../../src/store/open.js'
 import { repair } from '../../src/store/repair.js'
 import { type VerifyReport, verify } from '../../src/store/verify.js'
+import { MANIFEST_HEADER_LENGTH, ManifestRecord } from '../../src/version/manifest-format.js'
 import {
   bytesOf,
   DIRECTORY,
   diskOf,
   flipped,
   type Image,
+  imageOf,
   keyOf,
   makeStore,
   namesOf,
+  OPTIONS,
   type Outcome,
   outcomeOf,
   type SmallStore,
   shownState,
+  surroundings,
   withFile,
 } from './images.js'
 
@@ -374,5 +379,35 @@ describe('old files of the same store', () => {
     const [segment] = namesOf(small.old, 'wal')
     const live = namesOf(small.closed, 'wal').at(-1) ?? ''
     await expectD(withFile(small.closed, live, bytesOf(small.old, segment)), live, 32)
+  })
+})
+
+describe('the loss of the last edit of a MANIFEST', () => {
+  test('that cleared the store is found out by the writes behind it: D', async () => {
+    const fileSystem = await diskOf(small.closed)
+    const store = await open(DIRECTORY, { ...OPTIONS, ...surroundings(fileSystem) })
+    // Keeps the tables, which would be missed otherwise.
+    const view = store.view()
+    await store.clear()
+    await store.set('behind', 'the clearing', { durability: 'disk' })
+    const image = await imageOf(fileSystem)
+    view.close()
+    await store.close()
+    const [manifest] = namesOf(image, 'manifest')
+    const bytes = bytesOf(image, manifest)
+    const salt = fileSalt(bytes.slice(12, 28), Number(manifest.slice('MANIFEST-'.length)))
+    const reader = new RecordReader(bytes, salt, manifest)
+    let lastEdit = 0
+    for (reader.seek(MANIFEST_HEADER_LENGTH); reader.next() === 'record'; ) {
+      if (reader.type === ManifestRecord.edits) lastEdit = reader.offset
+    }
+    const cut = withFile(image, manifest, bytes.slice(0, lastEdit))
+    expect((await outcomeOf(await diskOf(cut), [...KEYS, 'behind'])).refusal?.code).toBe('CORRUPTION')
+    expect((await verify(DIRECTORY, { fileSystem: await diskOf(cut) })).ok).toBe(false)
+    const { complete, uncertain } = await repair(DIRECTORY, { out: OUT, fileSystem: await diskOf(cut) })
+    expect(complete).toBe(false)
+    expect(uncertain).toContain('deletions')
+    const whole = await outcomeOf(await diskOf(image), [...KEYS, 'behind'])
+    expect([...whole.state]).toEqual([['behind', 'the clearing']])
   })
 })

@@ -229,6 +229,16 @@ describe.each(implementations)('%s', (_name, make) => {
     expect((await fileSystem.stat(at('d')))?.fileId).toBe(ids[0])
   })
 
+  it('tells who holds a lock, and takes and changes nothing', async () => {
+    expect(await fileSystem.lockHolder(at('LOCK'))).toBeUndefined()
+    const lock = await fileSystem.lock(at('LOCK'))
+    expect(await fileSystem.lockHolder(at('LOCK'))).toMatchObject({ pid: process.pid })
+    await expect(fileSystem.lock(at('LOCK'))).rejects.toBeInstanceOf(LockHeldError)
+    await lock.release()
+    expect(await fileSystem.lockHolder(at('LOCK'))).toBeUndefined()
+    expect((await fileSystem.readdir(at('.'))).filter((name) => name.includes('LOCK'))).toEqual([])
+  })
+
   it('locks for one holder at a time', async () => {
     const lock = await fileSystem.lock(at('LOCK'))
     const refused = await fileSystem.lock(at('LOCK')).catch((error: unknown) => error)

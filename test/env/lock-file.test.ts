@@ -155,6 +155,14 @@ describe('a lock file', () => {
     await expectTakeable()
   })
 
+  it('of a process that is gone has no holder, and stays as it is', async () => {
+    const text = JSON.stringify({ pid: 2 ** 22 + 1, host: hostname(), since: 1, token: 'dead' })
+    await writeFile(path, text)
+    expect(await fileSystem.lockHolder(path)).toBeUndefined()
+    expect(await readFile(path, 'utf8')).toBe(text)
+    expect(await readdir(root)).toEqual(['LOCK'])
+  })
+
   it('of another host is never taken over', async () => {
     await record({ host: 'elsewhere', pid: await deadPid() })
     await expect(fileSystem.lock(path)).rejects.toMatchObject({ holder: { host: 'elsewhere' } })
