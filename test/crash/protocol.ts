@@ -55,6 +55,7 @@ const RECORD_MAGIC = 0x435256d7
 
 const LOG_RECORDS = ['', 'header', 'group', 'seal', 'close']
 const EDITS = 3
+const CLOSE = 4
 
 /** Names the calls of one process. */
 export class StepNamer {
@@ -64,6 +65,8 @@ export class StepNamer {
   readonly #changed = new Map<string, string>()
   /** Whether a MANIFEST was begun that CURRENT does not name yet. */
   #begun = false
+  /** Whether the log was closed: the last edit goes with the seal. */
+  #logIsClosed = false
 
   /** The name of a call that is about to be made; to be told of all, in order. */
   name(step: Step): StepName | undefined {
@@ -101,8 +104,8 @@ export class StepNamer {
         return 'table: sync the bytes'
       case 'manifest':
         if (inSnapshot) return 'snapshot: sync the MANIFEST'
-        if (type === EDITS) return 'MANIFEST: sync edits'
-        return type < EDITS && type > 0
+        if (type === EDITS && !this.#logIsClosed) return 'MANIFEST: sync edits'
+        return type > 0 && type < EDITS
           ? 'MANIFEST: sync the snapshot'
           : 'MANIFEST: sync the last byte at close'
       case 'wal':
@@ -129,13 +132,18 @@ export class StepNamer {
 
   #note({ kind, path, to, bytes }: Step): void {
     if (kind === 'write' && bytes !== undefined) {
-      this.#unsynced.set(path, recordType(bytes) ?? this.#unsynced.get(path) ?? 0)
+      const type = recordType(bytes)
+      this.#unsynced.set(path, type ?? this.#unsynced.get(path) ?? 0)
+      if (path.endsWith('.wal') && type === CLOSE) this.#logIsClosed = true
     } else if (kind === 'sync') {
       this.#unsynced.delete(path)
     } else if (kind === 'open') {
       const file = parseFileName(nameIn(path))?.kind
       this.#changed.set(directoryOf(path), file ?? '')
-      if (file === 'manifest') this.#begun = true
+      if (file === 'manifest') {
+        this.#begun = true
+        this.#logIsClosed = false
+      }
     } else if (kind === 'mkdir') {
       this.#changed.set(directoryOf(path), nameIn(path) === 'snapshots' ? 'snapshots' : 'mkdir')
     } else if (kind === 'link') {

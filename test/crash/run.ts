@@ -221,6 +221,7 @@ class Run {
     if (step.kind === 'link' && this.#options.links === false) return 'impossible'
     const verdict = this.#judge(step)
     this.#take(step)
+    this.#closed = false
     return this.#steps++ === this.#options.failed ? 'fail' : verdict
   }
 
@@ -235,6 +236,5 @@ class Run {
       now: this.#clock.now(),
       closed: this.#closed,
     })
-    this.#closed = false
   }
 }
