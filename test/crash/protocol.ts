@@ -83,7 +83,8 @@ export class StepNamer {
         : this.#syncOf(path)
     if (kind === 'syncDir') return this.#directorySyncOf(path)
     if (kind !== 'unlink') return undefined
-    if (isInSnapshot(path)) return 'snapshot: delete a file'
+    // The attempt to unlink the directory itself fails.
+    if (isInSnapshot(path)) return isInSnapshot(directoryOf(path)) ? 'snapshot: delete a file' : undefined
     const file = parseFileName(nameIn(path))?.kind
     if (file === 'wal') return 'log: delete a segment'
     if (file === 'sst') return 'table: delete'
