@@ -7,8 +7,8 @@
  * is in proportion to what expired, plus at most the memtables.
  *
  * - What nobody was told of yet is kept by flush and compaction (`droppableUpTo`).
- * - A table of which everything has expired, with nobody to tell, is left to be dropped unread. Not in a bounded store,
- *   which keeps account of each entry.
+ * - With nobody to tell they drop it at once, and a table of which everything has expired unread. Not in a bounded store,
+ *   which keeps account of each entry and is told by the tombstone.
  * - It works in small batches through the commit pipeline, with a turn of the event loop between them.
  */
 import { expiryOf, Kind, NEVER, userValueStart } from '../base/entry.js'
@@ -88,8 +88,14 @@ export class ExpirySweeper {
   /** Flush and compaction may drop what has expired at this moment (ms since 1970). */
   get droppableUpTo(): number {
     const now = this.#clock.now()
-    if (this.#engine.removals?.wants('expire') === false) return now
+    if (this.#dropsUntold) return now
     return Math.min(now, this.#firstPending() - MOMENT_MS)
+  }
+
+  /** Whether nobody, the store itself included, has to hear of each entry that goes. */
+  get #dropsUntold(): boolean {
+    const { bound, removals } = this.#engine
+    return removals?.wants('expire') === false && bound === undefined
   }
 
   #arm(): void {
@@ -171,8 +177,7 @@ export class ExpirySweeper {
   async #sweepTable(table: TableMetadata, now: number): Promise<void> {
     const progress = this.#progressOf(table)
     if (progress.next > now) return
-    const { bound, removals } = this.#engine
-    if (table.latestExpiry <= now && removals?.wants('expire') === false && bound === undefined) {
+    if (table.latestExpiry <= now && this.#dropsUntold) {
       this.#engine.metrics.expired += table.entryCount
       progress.next = NEVER
       return

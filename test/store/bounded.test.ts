@@ -304,6 +304,17 @@ describe('what has expired', () => {
     for (let i = 0; i < 30; i++) await store.set(`other ${i}`, 'v')
     expect(store.stats()).toMatchObject({ entries: 30, expired: 30, evicted: 0 })
   })
+
+  test('leaves the account though flush or compaction come upon it first', async () => {
+    const clock = new ManualClock()
+    await using store = await openBounded({ clock, maxEntries: 30, cleanupInterval: 100 })
+    for (let i = 0; i < 30; i++) await store.set(`key ${i}`, 'v', { ttl: 10 })
+    clock.advance(50)
+    await store.compact()
+    clock.advance(50)
+    await turns(50)
+    expect(store.stats()).toMatchObject({ entries: 0, expired: 30 })
+  })
 })
 
 test('a thousand writes that wait cost little memory each', async () => {
