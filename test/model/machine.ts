@@ -46,7 +46,7 @@ export class Machine {
   #persistence: Persistence
   /** In which mode the store is opened behind that crash. */
   #reopenAs: Persistence | undefined
-  #hadViews = false
+  #hadMoments = false
 
   private constructor(keys: RankedKeys, run: Run, coverage: Coverage) {
     this.#run = run
@@ -114,6 +114,7 @@ export class Machine {
       case 'conditional':
         return writeConditionally(session, command)
       case 'transaction':
+        this.#hadMoments = true
         return transact(session, command)
       case 'clear':
         return clear(session, command.wait)
@@ -134,7 +135,7 @@ export class Machine {
       case 'openView': {
         const view = store.view()
         holds(this.#history.mayStandAt(view.sequence), 'a view stands between two calls')
-        this.#hadViews = true
+        this.#hadMoments = true
         session.views.push({ view, state: this.#history.stateAt(view.sequence) })
         return
       }
@@ -193,8 +194,8 @@ export class Machine {
     if (!wait) return session.runUntilClosed(store.compact(), false)
     await session.settle()
     await session.run(session.makesDurable(store.compact()), true)
-    // Old versions that flushes kept for a view stay until they are merged with something.
-    if (this.#hadViews) return
+    // Old versions that flushes kept for a view or a transaction stay until they are merged with something.
+    if (this.#hadMoments) return
     // Nothing else that is dead is left.
     const { levels, memtable } = store.stats()
     const now = session.clock.now()

@@ -152,10 +152,10 @@ export class Watching {
     this.#open = this.#open.filter((one) => one !== open)
     switch (error.code) {
       case 'ABORTED': {
-        // One that is still catching up does not come to tell of what lies before the restore.
+        // One that is still catching up does not come to tell of what lies before the restore that ends it.
         const isLast = 'how' in event && event.how === 'restored'
         holds(isLast || open.replays, `a watcher that is aborted has told of ${event.sequence}`)
-        if (isLast) same(error.sequence, event.sequence + 1, 'where to watch behind a restore')
+        if (!open.replays) same(error.sequence, event.sequence + 1, 'where to watch behind a restore')
         return
       }
       case 'NOT_FOUND': {
