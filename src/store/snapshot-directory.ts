@@ -95,10 +95,12 @@ export async function listSnapshotIds(fileSystem: FileSystem, directory: string)
   }
 }
 
-/** Deletes what is left of snapshots whose making or deletion was cut short. */
+/** Deletes what is left of snapshots whose making or deletion was cut short, and makes durable what is there. */
 export async function collectSnapshotLeftovers(fileSystem: FileSystem, directory: string): Promise<void> {
   const parent = snapshotsPath(directory)
   if ((await fileSystem.stat(parent))?.kind !== 'directory') return
+  // A process that was killed may have named one, or taken a name away, and not come to sync that.
+  await fileSystem.syncDir(parent)
   const names = await fileSystem.readdir(parent)
   const left = names.filter((name) => name.endsWith('.tmp') && isSnapshotId(name.slice(0, -'.tmp'.length)))
   await removeLeftovers(fileSystem, parent, left)

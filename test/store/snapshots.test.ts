@@ -349,6 +349,19 @@ describe('what can go wrong', () => {
     }
   })
 
+  test('one that a killed process has named and not synced is durable once it is listed', async () => {
+    const memory = new MemoryFileSystem()
+    const store = await openText({ fileSystem: memory })
+    await store.set('a', '1')
+    await store.snapshot({ name: 'one' })
+    await store.close()
+    await memory.rename(`${SNAPSHOTS}/one`, `${SNAPSHOTS}/named`)
+    const next = await openText({ fileSystem: memory })
+    expect((await next.snapshots()).map(({ id }) => id)).toEqual(['named'])
+    const behind = await openText({ fileSystem: memory.crash('nothing', Math.random) })
+    expect((await behind.snapshots()).map(({ id }) => id)).toEqual(['named'])
+  })
+
   test('a crash at any moment leaves a whole snapshot or none, and nothing else', async () => {
     const chance = random(5)
     const memory = new MemoryFileSystem()
