@@ -31,6 +31,8 @@ const listeners = new Map<string, (link: ThreadLink) => void>()
 export class ThreadLink {
   readonly #port: MessagePort
   readonly #waiting = new Map<number, { resolve(value: unknown): void; reject(error: unknown): void }>()
+  /** Answers that are being worked out. */
+  readonly #answering = new Set<Promise<void>>()
   #nextCall = 0
   #isOpen = true
   /** What the other end may call; a call's answer may be a promise. */
@@ -61,7 +63,13 @@ export class ThreadLink {
     return new Promise<T>((resolve, reject) => {
       if (!this.#isOpen) throw gone()
       const call = this.#nextCall++
-      this.#post({ call, name, argument }, transfer)
+      try {
+        this.#post({ call, name, argument }, transfer)
+      } catch (error) {
+        throw new VarveError('INVALID_ARGUMENT', `What ${name} was given cannot be sent to another thread.`, {
+          cause: error,
+        })
+      }
       if (this.#waiting.size === 0) this.#port.ref()
       this.#waiting.set(call, { resolve: resolve as (value: unknown) => void, reject })
     })
@@ -73,6 +81,12 @@ export class ThreadLink {
     if (received === undefined) return false
     this.#take(received.message as Letter)
     return true
+  }
+
+  /** Closes the link when all calls of the other end are answered. */
+  async finish(): Promise<void> {
+    await Promise.all(this.#answering)
+    this.close()
   }
 
   /** Idempotent. Calls that have no answer yet reject. */
@@ -87,8 +101,11 @@ export class ThreadLink {
 
   #take(letter: Letter): void {
     if ('note' in letter) this.notes[letter.note]?.(letter.argument as never)
-    else if ('call' in letter) void this.#answer(letter.call, letter.name, letter.argument)
-    else this.#settle(letter.answerTo, letter.value, letter.error)
+    else if ('call' in letter) {
+      const answering = this.#answer(letter.call, letter.name, letter.argument)
+      this.#answering.add(answering)
+      void answering.finally(() => this.#answering.delete(answering))
+    } else this.#settle(letter.answerTo, letter.value, letter.error)
   }
 
   async #answer(call: number, name: string, argument: unknown): Promise<void> {

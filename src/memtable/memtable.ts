@@ -16,14 +16,16 @@ import { MemtableCursor } from './memtable-cursor.js'
 import type { SearchKey } from './search-key.js'
 import { MAX_NODE_OVERHEAD, SkipList } from './skip-list.js'
 
+/** Words of the arena that count, behind the heads of the lists. */
+const ENTRIES = 0
+const TOMBSTONES = 1
+const PAYLOAD_BYTES = 2
+const COUNT_WORDS = 3
+
 /** What another thread needs to read a memtable: structured-cloneable, shares the memory. */
 export interface MemtableImage {
   readonly buffer: SharedArrayBuffer
   readonly shardCount: number
-  /** What was in it when the image was made. */
-  readonly entryCount: number
-  readonly tombstoneCount: number
-  readonly payloadBytes: number
 }
 
 /** An entry of a sample. */
@@ -51,9 +53,8 @@ export class Memtable {
   #frozen = false
   /** When the first entry expires of those that were inserted since a sweep was here; `NEVER` for none. */
   nextExpiry = NEVER
-  #entryCount = 0
-  #tombstoneCount = 0
-  #payloadBytes = 0
+  /** Where the counts are in the arena, for every thread to read. */
+  readonly #counts: number
   #firstSequence = 0
   #lastSequence = 0
 
@@ -62,36 +63,32 @@ export class Memtable {
     this.#shards = shards
     this.#shardMask = shards.length - 1
     this.#pool = pool
+    this.#counts = 1 + shards.length * (SkipList.headBytes / 4)
     assert((shards.length & this.#shardMask) === 0, 'the number of shards is a power of two')
   }
 
   /** An empty memtable with room for at least `minimumBytes` as `bytesNeeded` counts them. */
   static create(pool: ArenaPool, shardCount: number, minimumBytes = 0): Memtable {
     const arena = pool.take(minimumBytes + Memtable.headBytes(shardCount))
-    return new Memtable(
-      arena,
-      Array.from({ length: shardCount }, () => SkipList.create(arena)),
-      pool,
-    )
+    const shards = Array.from({ length: shardCount }, () => SkipList.create(arena))
+    const counts = arena.allocateWords(COUNT_WORDS)
+    arena.words.fill(0, counts, counts + COUNT_WORDS)
+    return new Memtable(arena, shards, pool)
   }
 
-  /** A memtable of another thread, for reading. Its counts are those of the image. */
+  /** A memtable of another thread, for reading. */
   static attach(image: MemtableImage): Memtable {
     const arena = new Arena(image.buffer)
-    const memtable = new Memtable(
+    return new Memtable(
       arena,
       Array.from({ length: image.shardCount }, (_, i) => SkipList.attach(arena, i)),
       undefined,
     )
-    memtable.#entryCount = image.entryCount
-    memtable.#tombstoneCount = image.tombstoneCount
-    memtable.#payloadBytes = image.payloadBytes
-    return memtable
   }
 
   /** The bytes of an empty memtable. */
   static headBytes(shardCount: number): number {
-    return 4 + shardCount * SkipList.headBytes
+    return 4 + shardCount * SkipList.headBytes + COUNT_WORDS * 4
   }
 
   /** The most arena bytes that `entryCount` entries with `payloadBytes` of keys and values can take. */
@@ -105,31 +102,20 @@ export class Memtable {
   }
 
   get image(): MemtableImage {
-    return {
-      buffer: this.#arena.buffer,
-      shardCount: this.#shards.length,
-      entryCount: this.#entryCount,
-      tombstoneCount: this.#tombstoneCount,
-      payloadBytes: this.#payloadBytes,
-    }
-  }
-
-  /** Whether there is nothing in it, also when another thread writes it. */
-  get isEmpty(): boolean {
-    return this.#shards.every((shard) => shard.first() === 0)
+    return { buffer: this.#arena.buffer, shardCount: this.#shards.length }
   }
 
   get entryCount(): number {
-    return this.#entryCount
+    return this.#arena.words[this.#counts + ENTRIES]
   }
 
   get tombstoneCount(): number {
-    return this.#tombstoneCount
+    return this.#arena.words[this.#counts + TOMBSTONES]
   }
 
   /** The bytes of all keys and stored values. */
   get payloadBytes(): number {
-    return this.#payloadBytes
+    return this.#arena.words[this.#counts + PAYLOAD_BYTES]
   }
 
   /** The smallest sequence number in the memtable; 0 when it is empty. */
@@ -183,11 +169,13 @@ export class Memtable {
         ? this.#shards[0]
         : this.#shards[hash32(keyBytes, keyStart, keyEnd) & this.#shardMask]
     shard.insert(keyBytes, keyStart, keyEnd, sequence, kind, valueBytes, valueStart, valueEnd)
-    if (this.#entryCount === 0) this.#firstSequence = sequence
+    const { words } = this.#arena
+    const counts = this.#counts
+    if (words[counts + ENTRIES] === 0) this.#firstSequence = sequence
     this.#lastSequence = sequence
-    this.#entryCount++
-    this.#payloadBytes += keyEnd - keyStart + valueEnd - valueStart
-    if (isTombstone(kind)) this.#tombstoneCount++
+    words[counts + ENTRIES]++
+    words[counts + PAYLOAD_BYTES] += keyEnd - keyStart + valueEnd - valueStart
+    if (isTombstone(kind)) words[counts + TOMBSTONES]++
     else if (kind === Kind.putWithExpiry) {
       const expiresAt = expiryOf(kind, valueBytes, valueStart)
       if (expiresAt < this.nextExpiry) this.nextExpiry = expiresAt
@@ -221,7 +209,7 @@ export class Memtable {
    * Those of a shard in order.
    */
   sample(wanted: number): Sample[] {
-    const level = Math.max(0, Math.floor(Math.log2(this.#entryCount / wanted) / 2))
+    const level = Math.max(0, Math.floor(Math.log2(this.entryCount / wanted) / 2))
     const { bytes } = this.#arena
     return this.#shards.flatMap((shard) =>
       Array.from(shard.sample(level), (node) => {

@@ -170,8 +170,8 @@ export class SkipList {
     for (let level = words[node + HEAD_HEIGHT] - 1; level >= 0; level--) {
       for (;;) {
         const next = words[node - 1 - level]
-        // 0 at first: the end of the list.
-        if (next === tooLarge) break
+        // The end, or so it seems: another processor may show the upper link of a new last node before the lower one.
+        if (next === 0 || next === tooLarge) break
         if (this.#compare(next, key, at, length, sequence) >= 0) {
           tooLarge = next
           break

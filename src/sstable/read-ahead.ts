@@ -3,7 +3,7 @@
  * is read at once and the next blocks are taken from it.
  *
  * Invariant: at most one run of at most `LARGEST_RUN_BYTES` is held (or one block, if that is larger), in memory that the
- * next run reuses and that another cursor takes over: runs are too large to be left to the garbage collector.
+ * next run reuses. The largest runs are too large to be left to the garbage collector: another cursor takes their memory over.
  */
 import { CHUNK_BYTES, giveChunk, takeChunk } from '../base/chunk-pool.js'
 
@@ -61,7 +61,8 @@ export class ReadAhead {
     this.#run = undefined
     if (this.#memory.length < length) {
       giveChunk(this.#memory)
-      this.#memory = length <= CHUNK_BYTES ? takeChunk() : new Uint8Array(length)
+      // A short scan need not pay for a whole chunk.
+      this.#memory = length === CHUNK_BYTES ? takeChunk() : new Uint8Array(length)
     }
     return this.#memory.subarray(0, length)
   }

@@ -310,10 +310,11 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     await this.#flushAll()
   }
 
-  /** Compacts what is in tables now with keys in `[lower, upper)` down to the last level. */
-  compact(lower: Uint8Array | undefined, upper: Uint8Array | undefined): Promise<void> {
-    const { versions } = this.parts
-    return this.keepAlive.during(
+  /** Flushes, then compacts keys in `[lower, upper)` down to the last level; what that replaced is deleted behind it. */
+  async compact(lower: Uint8Array | undefined, upper: Uint8Array | undefined): Promise<void> {
+    await this.flush()
+    const { versions, obsoleteTables } = this.parts
+    await this.keepAlive.during(
       this.background.compact({
         ...(lower === undefined ? {} : { start: lower }),
         // Tables take inclusive bounds; one key too many is harmless.
@@ -323,6 +324,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
         force: false,
       }),
     )
+    await obsoleteTables.settled()
   }
 
   /** Lets {@link close} wait for what a write that was applied still has to tell its caller. */

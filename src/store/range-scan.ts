@@ -21,7 +21,7 @@ import type { ReadState } from './read-state.js'
 export function cursorOver(state: ReadState, fetcher: BlockFetcher): Cursor {
   const open = (table: TableMetadata): Cursor =>
     new TableCursor(fetcher.table(table.number, table.sizeBytes), fetcher)
-  const filled = state.memtables.filter((memtable) => !memtable.isEmpty)
+  const filled = state.memtables.filter((memtable) => memtable.entryCount > 0)
   const cursors = filled.flatMap((memtable) => memtable.cursors())
   const { levels } = state.version
   for (const table of levels[0]) cursors.push(new ConcatenatingCursor([table], open))

@@ -154,9 +154,7 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
     this.checkOpen()
     const { lower, upper } = byteRangeOf(range, this.#codec.keys)
     if (isEmptyRange({ lower, upper })) return
-    await this.#engine.flush()
     await this.#engine.compact(lower, upper)
-    await this.#engine.parts.obsoleteTables.settled()
   }
 
   /**
@@ -180,9 +178,10 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
       await this.#snapshots.close()
       await this.#engine.endWrites()
       this.#watchHub.close()
-      this.#sharing?.close()
+      this.#sharing?.stop()
       await this.#engine.close()
     } finally {
+      await this.#sharing?.close()
       await this.#ownExecutor?.close()
       await this.#lock.release().catch((error) => {
         throw ioError(error, 'unlocking', this.path)

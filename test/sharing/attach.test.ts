@@ -1,5 +1,7 @@
 /** Attaching in the thread that has the store open: the same protocol, deterministic, and on a file system in memory. */
+import { getEventListeners } from 'node:events'
 import { expect, onTestFinished, test } from 'vitest'
+import { VarveError } from '../../src/base/errors.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { WriteBatch } from '../../src/index.js'
 import { open } from '../../src/store/open.js'
@@ -230,6 +232,9 @@ test('snapshots, statistics and events reach the other end', async () => {
   expect(attached.getSync('a')).toBe('1')
   await attached.deleteSnapshot(id)
   expect((await attached.stats()).sets).toBe(2)
+  expect(await attached.verify()).toMatchObject({ ok: true })
+  expect(await attached.refresh()).toBe(false)
+  expect(attached.share()).toEqual(store.share())
   await expect.poll(() => flushes.length).toBeGreaterThan(0)
 })
 
@@ -254,4 +259,93 @@ test('what cannot be shared or attached to is refused', async () => {
   const custom = { encode: (value: string) => Buffer.from(value), decode: String }
   const own = await openPair({ valueEncoding: custom }).catch((error: unknown) => error)
   expect(own).toMatchObject({ code: 'INVALID_ARGUMENT' })
+})
+
+test('every write has its true answer, whichever end closes', async () => {
+  for (const who of ['attached', 'owner'] as const) {
+    const { store, attached } = await openPair({ durability: 'disk' })
+    await attached.set('a', '1')
+    const answers = [attached.set('k', 'v'), attached.delete('a'), attached.setNX('n', 'v')]
+    if (who === 'owner') await expect.poll(() => store.getSync('n')).toBe('v')
+    await (who === 'attached' ? attached : store).close()
+    expect(await Promise.all(answers), who).toEqual([undefined, true, true])
+  }
+})
+
+test('a watcher whose signal fires while everything closes rejects nothing behind the back', async () => {
+  const { store, attached, attach: attachMore } = await openPair()
+  const rejected: unknown[] = []
+  const listener = (reason: unknown): void => void rejected.push(reason)
+  process.on('unhandledRejection', listener)
+  const other = await attachMore()
+  for (const [from, closing] of [
+    [attached, attached],
+    [other, store],
+  ] as const) {
+    const controller = new AbortController()
+    from.watch({}, { signal: controller.signal })
+    controller.abort()
+    await closing.close()
+  }
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  process.off('unhandledRejection', listener)
+  expect(rejected).toEqual([])
+})
+
+test('a watcher that ended by itself leaves no listener on its signal', async () => {
+  const { store, attached } = await openPair()
+  const { signal } = new AbortController()
+  const changes = attached.watch({}, { signal, buffer: 1 })
+  await store.set('a', '1')
+  await changes.next()
+  for (let i = 0; i < 10; i++) await store.set('a', '1')
+  const drain = async (): Promise<void> => {
+    for (;;) await changes.next()
+  }
+  await expect(drain()).rejects.toMatchObject({ code: 'WATCH_OVERFLOW' })
+  expect(getEventListeners(signal, 'abort')).toEqual([])
+})
+
+test('events arrive as what they were', async () => {
+  const { store, attached } = await openPair<Buffer>({
+    valueEncoding: 'buffer',
+    maxEntries: 1,
+    evictionPolicy: 'lru',
+  })
+  const evicted: { key: string; value: Buffer }[] = []
+  const listener = (entry: { key: string; value: Buffer }): void => void evicted.push(entry)
+  attached.on('evict', listener)
+  await attached.stats()
+  await store.set('a', Buffer.from('1'))
+  await store.set('b', Buffer.from('2'))
+  await expect.poll(() => evicted).toEqual([{ key: 'a', value: Buffer.from('1') }])
+  attached.off('evict', listener)
+  await attached.stats()
+  await store.set('c', Buffer.from('3'))
+  await attached.stats()
+  expect(evicted).toHaveLength(1)
+})
+
+test('what cannot be posted is refused, and a conflict of the user is not tried again', async () => {
+  const { attached } = await openPair()
+  await expect(attached.snapshot({ name: (() => 1) as never })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  })
+  let calls = 0
+  const conflicting = attached.update('a', () => {
+    calls++
+    throw new VarveError('CONFLICT', 'my own')
+  })
+  await expect(conflicting).rejects.toMatchObject({ message: 'my own' })
+  expect(calls).toBe(1)
+})
+
+test('estimates and splits of an attached store know what is in memory', async () => {
+  const { store, attached } = await openPair({ memtableSize: 1024 * 1024 })
+  for (let i = 0; i < 2000; i++) await store.set(numbered(i), 'value')
+  expect(attached.estimateCount()).toBe(2000)
+  expect(attached.estimateSize()).toBe(store.estimateSize())
+  const counts = await Promise.all(attached.splitRange({}, 4).map((range) => attached.count(range)))
+  expect(counts).toHaveLength(4)
+  expect(Math.max(...counts)).toBeLessThan(1000)
 })

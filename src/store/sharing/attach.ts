@@ -75,5 +75,5 @@ export async function attach<K = string, V = Buffer>(
   const link = connect(handle.threadId, handle.name)
   const state = new AttachedState({ ...handle, settings }, link, fileSystem, clock)
   await link.call('attach')
-  return new AttachedStore(handle.path, link, state, codec, settings)
+  return new AttachedStore(handle, link, state, codec, settings)
 }

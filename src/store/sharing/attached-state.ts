@@ -54,18 +54,20 @@ export class AttachedState implements StoreSource {
   constructor(handle: ShareHandle, link: ThreadLink, fileSystem: FileSystem, clock: Clock) {
     const { settings, path } = handle
     this.#link = link
+    const events = new StoreEmitter()
     this.#newest = new Int32Array(handle.control)
     this.metrics = new Metrics(clock, settings.metrics)
     this.turn = new TurnBudget(clock)
     this.bound = settings.bound === undefined ? undefined : new UsedKeys(link)
-    const events = new StoreEmitter()
     this.leases = new Leases(clock, events, settings.leakDetection === 'all')
     const tableCache = new TableCache({
       fileSystem,
       databaseId: handle.databaseId,
       pathOf: (number) => tablePath(path, number),
       maxOpenFiles: settings.maxOpenFiles,
+      maxMemoryBytes: settings.tableMemory,
       blockCache: new BlockCache<Block>(settings.cacheSize),
+      onFilterDamage: (_path, error) => events.emit('error', error),
     })
     this.parts = { tableCache, clock, events }
     link.notes = { ...link.notes, state: (note: StateNote) => this.#replace(note) }

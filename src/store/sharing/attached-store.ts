@@ -5,6 +5,7 @@
  * cross no thread. Writes and upkeep are carried out by the owner.
  */
 import { VarveError } from '../../base/errors.js'
+import { decodeError } from '../../env/error-transfer.js'
 import type { ThreadLink } from '../../env/thread-link.js'
 import type { Codec } from '../codec.js'
 import type { StoreEvents } from '../events.js'
@@ -13,18 +14,21 @@ import { byteRangeOf, isEmptyRange, type KeyRange } from '../range.js'
 import type { SnapshotInfo } from '../snapshot-info.js'
 import type { SnapshotOptions } from '../snapshots.js'
 import type { StoreStatistics } from '../statistics.js'
+import type { VerifyOptions, VerifyReport } from '../verify.js'
 import { checkWatchOptions, type WatchOptions } from '../watch-options.js'
 import { type KeyOrRange, watchTargetOf } from '../watch-target.js'
 import { Writable } from '../writable.js'
 import type { AttachedState } from './attached-state.js'
 import { AttachedWatcher } from './attached-watcher.js'
 import { RemoteWriter } from './remote-writer.js'
+import type { EventNote, ShareHandle } from './share-protocol.js'
 
 /**
  * The store of another thread. Made by `attach`; the same methods as `Store`, with the same guarantees. Closing it lets go what this
  * thread holds; the store stays open.
  */
 export class AttachedStore<K, V> extends Writable<K, V> {
+  readonly #handle: ShareHandle
   readonly #link: ThreadLink
   readonly #writer: RemoteWriter
   readonly #state: AttachedState
@@ -32,9 +36,16 @@ export class AttachedStore<K, V> extends Writable<K, V> {
   readonly #heard = new Set<string>()
 
   /** @internal */
-  constructor(path: string, link: ThreadLink, state: AttachedState, codec: Codec<K, V>, settings: Settings) {
+  constructor(
+    handle: ShareHandle,
+    link: ThreadLink,
+    state: AttachedState,
+    codec: Codec<K, V>,
+    settings: Settings,
+  ) {
     const writer = new RemoteWriter(link, state, settings.bound !== undefined)
-    super(path, state, writer, codec, settings)
+    super(handle.path, state, writer, codec, settings)
+    this.#handle = handle
     this.#writer = writer
     this.#link = link
     this.#state = state
@@ -42,8 +53,8 @@ export class AttachedStore<K, V> extends Writable<K, V> {
     link.notes = {
       ...link.notes,
       // Listeners are called behind whatever read has taken the message.
-      event: ({ event, payload }: { event: keyof StoreEvents; payload: never }) =>
-        queueMicrotask(() => this.#state.parts.events.emit(event, payload)),
+      event: (note: EventNote) =>
+        queueMicrotask(() => this.#state.parts.events.emit(note.event, this.#payloadOf(note))),
     }
   }
 
@@ -95,6 +106,23 @@ export class AttachedStore<K, V> extends Writable<K, V> {
     return this.#call('stats')
   }
 
+  /** Checks every file of the store, as `Store.verify` does; a callback for progress cannot be sent. */
+  async verify(options?: VerifyOptions): Promise<VerifyReport> {
+    return this.#call('verify', options)
+  }
+
+  /** An attached store is always at the newest state: resolves to false. */
+  async refresh(): Promise<boolean> {
+    this.checkOpen()
+    return false
+  }
+
+  /** What it is attached by: to be handed to more threads. */
+  share(): ShareHandle {
+    this.checkOpen()
+    return this.#handle
+  }
+
   /** Calls `listener` on each event of that name, wherever in the process it comes from. */
   override on<E extends keyof StoreEvents>(
     event: E,
@@ -109,9 +137,31 @@ export class AttachedStore<K, V> extends Writable<K, V> {
   }
 
   protected override async shutDown(): Promise<void> {
-    if (this.#link.isOpen) await this.#writer.settled().catch(() => undefined)
+    await this.#writer.finished()
     this.#state.close()
     this.#link.close()
+  }
+
+  override off<E extends keyof StoreEvents>(
+    event: E,
+    listener: (payload: StoreEvents<K, V>[E]) => void,
+  ): this {
+    super.off(event, listener)
+    if (this.#heard.has(event) && !this.#state.parts.events.hasListener(event)) {
+      this.#heard.delete(event)
+      this.#call('unlisten', event).catch(() => undefined)
+    }
+    return this
+  }
+
+  #payloadOf({ payload, error, removed }: EventNote): never {
+    if (error !== undefined) return decodeError(error) as never
+    if (removed === undefined) return payload as never
+    const { key, value } = removed
+    return {
+      key: this.#codec.keys.decode(key, 0, key.length),
+      value: this.#codec.values.decode(value, 0, value.length),
+    } as never
   }
 
   #call<T>(name: string, argument?: unknown): Promise<T> {

@@ -31,17 +31,31 @@ export class AttachedWatcher<K, V> implements AsyncIterableIterator<Change<K, V>
   /** The next change, as `Watcher.next` gives it. */
   async next(): Promise<IteratorResult<Change<K, V>, undefined>> {
     if (this.#closed) return this.#end()
-    const result = await this.#link.call<IteratorResult<RawChange, undefined>>('nextChange', await this.#id)
-    if (this.#closed || result.done === true) return this.#end()
-    return { done: false, value: this.#decode(result.value) }
+    try {
+      const result = await this.#link.call<IteratorResult<RawChange, undefined>>('nextChange', await this.#id)
+      if (!this.#closed && result.done !== true) return { done: false, value: this.#decode(result.value) }
+    } catch (error) {
+      this.#finish()
+      throw error
+    }
+    this.#finish()
+    return this.#end()
   }
 
   /** Ends the watcher. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return
+    this.#finish()
+    try {
+      if (this.#link.isOpen) await this.#link.call('unwatch', await this.#id)
+    } catch {
+      // Who is gone does not watch.
+    }
+  }
+
+  #finish(): void {
     this.#closed = true
     this.#signal?.removeEventListener('abort', this.#onAbort)
-    if (this.#link.isOpen) await this.#link.call('unwatch', await this.#id).catch(() => undefined)
   }
 
   async return(): Promise<IteratorResult<Change<K, V>, undefined>> {

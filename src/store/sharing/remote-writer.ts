@@ -26,9 +26,12 @@ import type { ConditionalOperations, Operations } from './share-protocol.js'
 /** The bytes at which a group is sent though the turn goes on. */
 const MAX_GROUP_BYTES = 256 * 1024
 
+/** What a group begins with: most hold a write or two. */
+const FIRST_BYTES = 512
+
 /** Writes of one durability, on their way to the owner. */
 class RemoteGroup implements WriteGroup {
-  readonly operations = new GroupBuffer()
+  readonly operations = new GroupBuffer(FIRST_BYTES)
   readonly durability: Durability
   readonly committed = new Deferred<void>()
 
@@ -48,6 +51,8 @@ export class RemoteWriter implements Writer {
   #open: RemoteGroup | undefined
   /** Calls that have no answer yet. */
   #calls = 0
+  /** What has no answer yet. */
+  readonly #unanswered = new Set<Promise<unknown>>()
 
   /** @param isEachAlone - whether each write is a group of its own, which can be refused by itself */
   constructor(link: ThreadLink, state: AttachedState, isEachAlone: boolean) {
@@ -82,7 +87,16 @@ export class RemoteWriter implements Writer {
     return this.#call('delete', { key: key.bytes.subarray(0, key.length), durability })
   }
 
-  async decide<V, R>(
+  decide<V, R>(
+    codec: Codec<unknown, V>,
+    key: SearchKey,
+    durability: Durability,
+    decide: Decide<V, R>,
+  ): Promise<R> {
+    return this.#awaited(this.#decide(codec, key, durability, decide))
+  }
+
+  async #decide<V, R>(
     codec: Codec<unknown, V>,
     key: SearchKey,
     durability: Durability,
@@ -100,10 +114,7 @@ export class RemoteWriter implements Writer {
         const decision = decide(found)
         if (decision.write === 'nothing') return decision.answer
         const write = writeOf(codec, key, decision)
-        await this.commit(read, moment, durability, write)
-        return decision.answer
-      } catch (error) {
-        if (!(error instanceof VarveError) || error.code !== 'CONFLICT') throw error
+        if (await this.#commitUnlessChanged(read, moment, durability, write)) return decision.answer
       } finally {
         moment.unpin()
       }
@@ -120,7 +131,7 @@ export class RemoteWriter implements Writer {
     durability: Durability,
     write: (operations: GroupBuffer) => void,
   ): Promise<void> {
-    const operations = new GroupBuffer()
+    const operations = new GroupBuffer(FIRST_BYTES)
     write(operations)
     const request: ConditionalOperations = {
       ...operationsOf(operations, durability),
@@ -132,9 +143,38 @@ export class RemoteWriter implements Writer {
     await this.#call('commitIf', request)
   }
 
+  /** Whether it was committed: false when what was read has changed. */
+  async #commitUnlessChanged(
+    read: ReadSet,
+    moment: PinnedMoment,
+    durability: Durability,
+    write: (operations: GroupBuffer) => void,
+  ): Promise<boolean> {
+    try {
+      await this.commit(read, moment, durability, write)
+      return true
+    } catch (error) {
+      if (error instanceof VarveError && error.code === 'CONFLICT') return false
+      throw error
+    }
+  }
+
   /** Resolves when everything that was written before the call is visible here, or refused. */
   async settled(): Promise<void> {
     if (this.#open !== undefined || this.#calls > 0) await this.#call('settled', undefined)
+  }
+
+  /** Resolves when every write has its answer. */
+  async finished(): Promise<void> {
+    this.send()
+    while (this.#unanswered.size > 0) await Promise.allSettled(this.#unanswered)
+  }
+
+  #awaited<T>(answer: Promise<T>): Promise<T> {
+    this.#unanswered.add(answer)
+    const settle = (): void => void this.#unanswered.delete(answer)
+    answer.then(settle, settle)
+    return answer
   }
 
   #takesMore(group: RemoteGroup, durability: Durability): boolean {
@@ -160,15 +200,14 @@ export class RemoteWriter implements Writer {
     }
   }
 
-  async #call<T>(name: string, argument: unknown): Promise<T> {
+  #call<T>(name: string, argument: unknown): Promise<T> {
     // What was gathered comes first.
     if (name !== 'commit') this.send()
     this.#calls++
-    try {
-      return await this.#link.call<T>(name, argument)
-    } finally {
-      this.#calls--
-    }
+    const done = (): void => void this.#calls--
+    const answer = this.#link.call<T>(name, argument)
+    answer.then(done, done)
+    return this.#awaited(answer)
   }
 }
 

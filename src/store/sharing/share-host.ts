@@ -6,6 +6,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { VarveError } from '../../base/errors.js'
+import { encodeError } from '../../env/error-transfer.js'
 import { NodeFileSystem } from '../../env/node-file-system.js'
 import { type Calls, listen, type ThreadLink, thisThread } from '../../env/thread-link.js'
 import { SearchKey } from '../../memtable/search-key.js'
@@ -22,7 +23,14 @@ import { nameOf, ReadSet } from '../read-set.js'
 import { valueEncodingOf } from '../value-encoding.js'
 import type { WatchHub } from '../watch-hub.js'
 import { Watcher } from '../watcher.js'
-import type { ConditionalOperations, Operations, RemoteWatch, ShareHandle, Upkeep } from './share-protocol.js'
+import type {
+  ConditionalOperations,
+  EventNote,
+  Operations,
+  RemoteWatch,
+  ShareHandle,
+  Upkeep,
+} from './share-protocol.js'
 import { StatePublisher } from './state-publisher.js'
 
 type RawResult = IteratorResult<Change<Uint8Array, Uint8Array>, undefined>
@@ -43,6 +51,7 @@ export class ShareHost {
   readonly #hub: WatchHub
   readonly #upkeep: Upkeep
   readonly #publisher: StatePublisher
+  readonly #encodings: Codec<unknown, unknown>
   readonly #codec: Codec<Uint8Array, Uint8Array>
   readonly #links = new Set<ThreadLink>()
   readonly #stopListening: () => void
@@ -59,6 +68,7 @@ export class ShareHost {
     this.#writer = new EngineWriter(engine)
     this.#hub = hub
     this.#upkeep = upkeep
+    this.#encodings = encodings
     this.#publisher = new StatePublisher(engine)
     this.#codec = new Codec(keyEncodingOf('buffer'), valueEncodingOf('buffer'), settings)
     const name = randomUUID()
@@ -77,11 +87,15 @@ export class ShareHost {
     this.#stopListening = listen(name, (link) => this.#welcome(link))
   }
 
-  /** Closes all links; what the threads hold is let go. */
-  close(): void {
+  /** Shows nothing more; what was asked for is still answered. */
+  stop(): void {
     this.#publisher.close()
     this.#stopListening()
-    for (const link of this.#links) link.close()
+  }
+
+  /** Closes all links behind the last answers; what the threads hold is let go. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#links].map((link) => link.finish()))
   }
 
   #welcome(link: ThreadLink): void {
@@ -106,11 +120,29 @@ export class ShareHost {
       ...this.#watching(watchers),
       listen: (event: keyof StoreEvents) => {
         if (listeners.has(event)) return
-        const listener = (payload: unknown): void => link.tell('event', { event, payload })
+        const listener = (payload: unknown): void => link.tell('event', this.#eventNote(event, payload))
         this.#engine.parts.events.on(event, listener)
         listeners.set(event, listener)
       },
+      unlisten: (event: keyof StoreEvents) => {
+        const listener = listeners.get(event)
+        if (listener === undefined) return
+        this.#engine.parts.events.off(event, listener)
+        listeners.delete(event)
+      },
       ...this.#upkeepCalls(),
+    }
+  }
+
+  /** An event as it can be posted. */
+  #eventNote(event: keyof StoreEvents, payload: unknown): EventNote {
+    if (event === 'error') return { event, error: encodeError(payload) }
+    if (event !== 'expire' && event !== 'evict') return { event, payload }
+    const { key, value } = payload as StoreEvents['evict']
+    const encoded = this.#encodings.key(key)
+    return {
+      event,
+      removed: { key: encoded.bytes.slice(0, encoded.length), value: this.#encodings.value(value).slice() },
     }
   }
 
@@ -149,7 +181,18 @@ export class ShareHost {
         watchers.set(count, new RemoteWatcher(new Watcher(this.#hub, this.#codec, watched, options)))
         return count++
       },
-      nextChange: (id: number) => watchers.get(id)?.next(),
+      nextChange: async (id: number): Promise<RawResult> => {
+        const watcher = watchers.get(id)
+        if (watcher === undefined) return { done: true, value: undefined }
+        try {
+          const result = await watcher.next()
+          if (result.done === true) watchers.delete(id)
+          return result
+        } catch (error) {
+          watchers.delete(id)
+          throw error
+        }
+      },
       unwatch: async (id: number) => {
         watchers.get(id)?.close()
         watchers.delete(id)
@@ -162,11 +205,9 @@ export class ShareHost {
     return {
       flush: () => upkeep.flush(),
       sync: () => upkeep.sync(),
-      compact: async ({ lower, upper }: ByteRange) => {
-        await upkeep.flush()
-        await this.#engine.compact(lower, upper)
-      },
+      compact: ({ lower, upper }: ByteRange) => this.#engine.compact(lower, upper),
       stats: () => upkeep.stats(),
+      verify: (options: Parameters<Upkeep['verify']>[0]) => upkeep.verify(options),
       snapshot: (options: Parameters<Upkeep['snapshot']>[0]) => upkeep.snapshot(options),
       snapshots: () => upkeep.snapshots(),
       deleteSnapshot: (id: string) => upkeep.deleteSnapshot(id),

@@ -5,8 +5,11 @@
  * as shared memory, the tables by name. Attached threads read by themselves and tell when they have let a state go.
  * Everything that writes is a call, which the owner answers. Keys and values travel as bytes.
  */
+
+import type { TransferredError } from '../../env/error-transfer.js'
 import type { MemtableImage } from '../../memtable/memtable.js'
 import type { TableMetadata } from '../../version/table-metadata.js'
+import type { StoreEvents } from '../events.js'
 import type { KeyEncodingName } from '../key-encoding.js'
 import type { Durability, Settings } from '../options.js'
 import type { ByteRange } from '../range.js'
@@ -14,6 +17,7 @@ import type { SnapshotInfo } from '../snapshot-info.js'
 import type { SnapshotOptions } from '../snapshots.js'
 import type { StoreStatistics } from '../statistics.js'
 import type { ValueEncodingName } from '../value-encoding.js'
+import type { VerifyOptions, VerifyReport } from '../verify.js'
 import type { WatchOptions } from '../watch-options.js'
 
 /** Made by `store.share()`, taken by `attach`: to be posted to a thread as it is. */
@@ -67,6 +71,14 @@ export interface ConditionalOperations extends Operations {
   readonly ranges: readonly ByteRange[]
 }
 
+/** An event on its way to an attached thread: errors and removals as what can be posted. */
+export interface EventNote {
+  readonly event: keyof StoreEvents
+  readonly payload?: unknown
+  readonly error?: TransferredError
+  readonly removed?: { readonly key: Uint8Array; readonly value: Uint8Array }
+}
+
 /** What an attached thread wants to watch. */
 export interface RemoteWatch {
   readonly target: Uint8Array | ByteRange
@@ -78,6 +90,7 @@ export interface Upkeep {
   flush(): Promise<void>
   sync(): Promise<void>
   stats(): StoreStatistics
+  verify(options?: VerifyOptions): Promise<VerifyReport>
   snapshot(options?: SnapshotOptions): Promise<SnapshotInfo>
   snapshots(): Promise<SnapshotInfo[]>
   deleteSnapshot(id: string): Promise<void>
