@@ -4,6 +4,12 @@ import type { Clock, Timer } from './clock.js'
 /** The longest delay that a Node timer takes; a longer one would fire at once. */
 const MAX_TIMER_MS = 2 ** 31 - 1
 
+/** Keeps the process alive until it is cancelled. */
+export function holdProcess(): Timer {
+  const timer = setInterval(() => undefined, MAX_TIMER_MS)
+  return { cancel: () => clearInterval(timer) }
+}
+
 /** The machine's clock and timers. */
 export class SystemClock implements Clock {
   now(): number {

@@ -78,7 +78,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   constructor(parts: EngineParts) {
     this.parts = parts
     const { clock, events, settings } = parts
-    this.keepAlive = new KeepAlive(clock)
+    this.keepAlive = new KeepAlive()
     this.gate = new StallGate(clock, (statistics) => events.emit('stall', statistics))
     this.turn = new TurnBudget(clock)
     this.metrics = new Metrics(clock, settings.metrics)

@@ -146,7 +146,7 @@ async function openStore<K, V>(
           random === undefined ? randomBytes(16) : Uint8Array.from({ length: 16 }, () => random() * 256),
       },
     )
-    const opened = await new KeepAlive(clock).during(opening)
+    const opened = await new KeepAlive().during(opening)
     const store = new Store(directory, opened, codec, ownExecutor, options)
     return await boundedStore(store, opened)
   } catch (error) {
@@ -177,7 +177,7 @@ async function openReadOnly<K, V>(
   const opening = ReadOnlyEngine.open({ directory, fileSystem, clock }, settings, {
     keyEncoding: codec.keys.name,
   })
-  return new ReadOnlyStore(directory, await new KeepAlive(clock).during(opening), codec)
+  return new ReadOnlyStore(directory, await new KeepAlive().during(opening), codec)
 }
 
 function codecOf<K, V>(options: StoreOptions, settings: Settings): Codec<K, V> {

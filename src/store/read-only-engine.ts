@@ -93,7 +93,7 @@ export class ReadOnlyEngine implements StatisticsSource {
     this.#facts = facts
     this.#arenas = arenasFor(settings)
     this.#shardCount = settings.shardCount
-    this.#keepAlive = new KeepAlive(clock)
+    this.#keepAlive = new KeepAlive()
     const events = new StoreEmitter()
     this.turn = new TurnBudget(clock)
     this.metrics = new Metrics(clock, settings.metrics)

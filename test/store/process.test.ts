@@ -73,6 +73,27 @@ test.each([
   },
 )
 
+test.each([
+  ['flush', "'wal'"],
+  ['close', "'snapshot'"],
+  ['snapshot', "'hybrid'"],
+])(
+  'what is awaited ends before the process does, though its clock stands still: %s',
+  async (call, persistence) => {
+    const directory = await temporaryDirectory()
+    const body = `
+    const { ManualClock } = await import(${JSON.stringify(new URL('testing.js', PACKAGE).href)})
+    await store.close()
+    const still = await open(${JSON.stringify(directory)}, { clock: new ManualClock(), persistence: ${persistence} })
+    await still.set('a', '1')
+    await still.${call}()
+    console.log('ended')`
+    const { code, output } = await run(program(directory, body))
+    expect(output).toContain('ended')
+    expect(code).toBe(0)
+  },
+)
+
 test('background work under way does not hold it either', async () => {
   const directory = await temporaryDirectory()
   const body = "for (let i = 0; i < 20000; i++) await store.set('k' + i, 'x'.repeat(100))"
