@@ -25,8 +25,9 @@ import { takeStock } from './stock-taking.js'
 
 /** What a bounded store may hold. */
 export interface BoundSettings {
-  /** `Infinity`: any number. */
+  /** At most `MOST_ENTRIES`. */
   readonly maxEntries: number
+  /** `Infinity`: any number. */
   readonly maxBytes: number
   readonly policy: EvictionPolicyName
 }
@@ -46,8 +47,9 @@ export class Bound implements CommitObserver {
   #directory: EntryDirectory
   /** Set while the directory is made. */
   #loading: Promise<void> | undefined
-  /** How many operations of the group in hand are its own; those behind them make room. */
+  /** How many operations of the group in hand are its own, and where they end; those behind them make room. */
   #ownCount = 0
+  #ownEnd = OPERATIONS_START
   /** The end of the announcements that are under way; they are made in commit order. */
   #announced: Promise<void> = Promise.resolve()
 
@@ -93,6 +95,7 @@ export class Bound implements CommitObserver {
     if (group.own === undefined) group.own = { length: operations.length, count: operations.count }
     else operations.truncateTo(group.own.length, group.own.count)
     this.#ownCount = operations.count
+    this.#ownEnd = operations.length
     const change = this.#changeOf(operations)
     const need = this.#needOf(this.#directory, change)
     if (need.isMet) return undefined
@@ -108,14 +111,20 @@ export class Bound implements CommitObserver {
   }
 
   applied(operations: GroupBuffer, firstSequence: number): void {
-    const reader = this.#operations.reset(operations.bytes, OPERATIONS_START, operations.length)
     const directory = this.#directory
-    for (let i = 0; reader.next(); i++) {
+    const reader = this.#operations
+    // What makes room goes first: the directory never holds more than the bound.
+    reader.reset(operations.bytes, this.#ownEnd, operations.length)
+    for (let i = this.#ownCount; reader.next(); i++) {
+      directory.delete(nameOfBytes(reader.bytes, reader.keyStart, reader.keyEnd))
+      this.#madeRoom(reader, firstSequence + i)
+    }
+    reader.reset(operations.bytes, OPERATIONS_START, this.#ownEnd)
+    while (reader.next()) {
       const { bytes, kind, keyStart, keyEnd, valueStart } = reader
       const name = nameOfBytes(bytes, keyStart, keyEnd)
       if (isTombstone(kind)) directory.delete(name)
       else directory.set(name, sizeOf(reader), expiryOf(kind, bytes, valueStart))
-      if (i >= this.#ownCount) this.#madeRoom(reader, firstSequence + i)
     }
   }
 

@@ -3,10 +3,17 @@
  * known exactly and what goes next is found without a read.
  *
  * Entries have slots, small integers that are given out anew; names are the bytes of keys as strings.
+ *
+ * A `Map` of V8 has 2^24 places, and those of deleted entries count until they are half of all. So with entries coming
+ * and going it takes half of that for certain (`MOST_ENTRIES`), and all of it only when nothing goes, as at open.
  */
 import { NEVER } from '../base/entry.js'
+import { VarveError } from '../base/errors.js'
 import type { EvictionPolicy } from './eviction-policy.js'
 import { IndexedHeap } from './indexed-heap.js'
+
+/** The most entries that may come and go. */
+export const MOST_ENTRIES = 2 ** 23
 
 /** The bytes of a key as a string. */
 export function nameOfBytes(bytes: Uint8Array, start: number, end: number): string {
@@ -20,6 +27,7 @@ export function bytesOfName(name: string): Uint8Array {
 
 export class EntryDirectory {
   readonly #policy: EvictionPolicy | undefined
+  readonly #capacity: number
   readonly #slots = new Map<string, number>()
   readonly #names: string[] = []
   readonly #sizes: number[] = []
@@ -29,8 +37,9 @@ export class EntryDirectory {
   #bytes = 0
   #writes = 0
 
-  constructor(policy: EvictionPolicy | undefined) {
+  constructor(policy: EvictionPolicy | undefined, capacity = 2 * MOST_ENTRIES) {
     this.#policy = policy
+    this.#capacity = capacity
   }
 
   /** The number of entries, those that have expired included. */
@@ -80,10 +89,11 @@ export class EntryDirectory {
     return this.#sizes[slot]
   }
 
-  /** An entry was written. */
+  /** An entry was written. Throws `STORE_FULL` when there are more than a directory can hold. */
   set(name: string, size: number, expiresAt: number): void {
     let slot = this.#slots.get(name)
     if (slot === undefined) {
+      if (this.count === this.#capacity) throw tooMany(this.#capacity)
       slot = this.#free.pop() ?? this.#names.length
       this.#slots.set(name, slot)
       this.#names[slot] = name
@@ -115,4 +125,11 @@ export class EntryDirectory {
     const slot = this.#slots.get(name)
     if (slot !== undefined) this.#policy?.used(slot)
   }
+}
+
+function tooMany(capacity: number): VarveError {
+  return new VarveError(
+    'STORE_FULL',
+    `There are more than ${capacity} entries, too many for a bounded store. Open it without a bound, or delete some first.`,
+  )
 }

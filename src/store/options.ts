@@ -4,6 +4,7 @@ import type { Clock } from '../env/clock.js'
 import type { Executor } from '../env/executor.js'
 import type { FileSystem } from '../env/file-system.js'
 import type { BoundSettings } from './bound.js'
+import { MOST_ENTRIES } from './entry-directory.js'
 import type { EvictionPolicyName } from './eviction-policy.js'
 import type { KeyEncodingName, KeyOf } from './key-encoding.js'
 import { LEAST_MEMORY_LIMIT, planMemory } from './memory-budget.js'
@@ -50,7 +51,7 @@ export interface StoreOptions<
   readonly maxValueSize?: number
   /**
    * The most live entries, and the most bytes of their keys and values. Default: no bound. With a bound, all keys are held
-   * in memory; see docs/bounded.md.
+   * in memory, and there are at most 8,388,608 entries; see docs/bounded.md.
    */
   readonly maxEntries?: number
   readonly maxBytes?: number
@@ -221,10 +222,9 @@ function checkBound({ maxEntries, maxBytes, evictionPolicy }: StoreOptions): Bou
     )
   }
   if (maxEntries === undefined && maxBytes === undefined) return undefined
-  const most = Number.MAX_SAFE_INTEGER
   return {
-    maxEntries: maxEntries === undefined ? Infinity : integer('maxEntries', maxEntries, 0, 1, most),
-    maxBytes: maxBytes === undefined ? Infinity : integer('maxBytes', maxBytes, 0, 1, most),
+    maxEntries: integer('maxEntries', maxEntries, MOST_ENTRIES, 1, MOST_ENTRIES),
+    maxBytes: integer('maxBytes', maxBytes, Infinity, 1, Number.MAX_SAFE_INTEGER),
     policy,
   }
 }

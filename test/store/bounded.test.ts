@@ -1,7 +1,8 @@
 /** Bounded stores: the bound, what goes for it, and who is told. */
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openInMemory, type StoreOptions, WriteBatch } from '../../src/index.js'
+import { EntryDirectory } from '../../src/store/entry-directory.js'
 import { CRASH_PROFILES, FaultFileSystem, ManualClock, MemoryFileSystem } from '../../src/testing.js'
 import { randomFrom } from '../model/random.js'
 import { contentsOf, openBounded, turns } from './bounded-stores.js'
@@ -326,6 +327,34 @@ test('a thousand writes that wait cost little memory each', async () => {
   expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(4_000_000)
   await Promise.all([clearing, ...calls])
   await contentsOf(store)
+})
+
+test('the directory holds no more than the bound, not even within a step', async () => {
+  const { set } = EntryDirectory.prototype
+  const written = vi.spyOn(EntryDirectory.prototype, 'set')
+  onTestFinished(() => written.mockRestore())
+  await using store = await openBounded({ maxEntries: 5, evictionPolicy: 'lru' })
+  let most = 0
+  written.mockImplementation(function (this: EntryDirectory, ...entry) {
+    most = Math.max(most, this.count)
+    return set.apply(this, entry)
+  })
+  for (let i = 0; i < 10; i += 2) {
+    await store.applyBatch(new WriteBatch<string, string>().set(`key ${i}`, 'v').set(`key ${i + 1}`, 'v'))
+  }
+  expect(most).toBe(4)
+  await contentsOf(store)
+})
+
+test('a directory that can hold no more says so', () => {
+  const directory = new EntryDirectory(undefined, 2)
+  directory.set('a', 1, Infinity)
+  directory.set('b', 1, Infinity)
+  directory.set('b', 2, Infinity)
+  expect(() => directory.set('c', 1, Infinity)).toThrow(expect.objectContaining({ code: 'STORE_FULL' }))
+  directory.delete('a')
+  directory.set('c', 1, Infinity)
+  expect(directory).toMatchObject({ count: 2, bytes: 3 })
 })
 
 test('a store in memory is bounded too', async () => {

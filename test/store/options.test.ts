@@ -30,6 +30,12 @@ describe('options', () => {
     })
   })
 
+  test('a bound of bytes is one of entries too', () => {
+    expect(resolveSettings({}).bound).toBeUndefined()
+    expect(resolveSettings({ maxBytes: 9 }).bound).toMatchObject({ maxEntries: 2 ** 23, maxBytes: 9 })
+    expect(resolveSettings({ maxEntries: 9 }).bound).toMatchObject({ maxEntries: 9, maxBytes: Infinity })
+  })
+
   test('that are undefined are as good as not given', () => {
     const names = Object.keys(resolveSettings({}))
     expect(names.length).toBeGreaterThan(10)
@@ -39,6 +45,8 @@ describe('options', () => {
   })
 
   const integers = {
+    maxEntries: [0, 2 ** 23 + 1],
+    maxBytes: [0, 2 ** 53],
     maxKeySize: [0, 65_536],
     maxValueSize: [0, 2 ** 30 + 1],
     shardCount: [0, 3, 512],
