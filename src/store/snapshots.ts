@@ -62,12 +62,12 @@ export class Snapshots {
     checkOptionNames('snapshot', options, NAMES)
     const { name } = options
     const id = name === undefined ? undefined : checkSnapshotId('The name of a snapshot', name)
-    return this.#alone(() => this.#take(id, false))
+    return this.alone(() => this.#take(id, false))
   }
 
   /** All snapshots, oldest first. */
   list(): Promise<SnapshotInfo[]> {
-    return this.#alone(async () => {
+    return this.alone(async () => {
       const found = await this.#readAll()
       return Promise.all(found.map(({ id, facts }) => this.#describe(id, facts)))
     })
@@ -75,7 +75,7 @@ export class Snapshots {
 
   delete(id: string): Promise<void> {
     checkSnapshotId('The id of a snapshot', id)
-    return this.#alone(() => this.#delete(id))
+    return this.alone(() => this.#delete(id))
   }
 
   /**
@@ -87,7 +87,7 @@ export class Snapshots {
     if (typeof idOrPath !== 'string' || idOrPath === '') {
       throw new VarveError('INVALID_ARGUMENT', 'restoreSnapshot takes the id or the path of a snapshot.')
     }
-    return this.#alone(async () => {
+    return this.alone(async () => {
       const path = await this.#find(idOrPath)
       await checkStoreIn(this.#engine, path)
       await settleLog(this.#engine, path)
@@ -108,7 +108,7 @@ export class Snapshots {
   }
 
   /** Runs `work` behind the operations before it, and keeps the process alive until its end. */
-  #alone<T>(work: () => Promise<T>): Promise<T> {
+  alone<T>(work: () => Promise<T>): Promise<T> {
     const run = (): Promise<T> => {
       if (this.#closed) throw new VarveError('CLOSED', 'The store is closed. Open it again.')
       return work()
@@ -254,7 +254,7 @@ export class Snapshots {
     const { snapshotIntervalMs } = settings
     if (snapshotIntervalMs === 0 || this.#closed) return
     this.#timer = clock.after(snapshotIntervalMs, () => {
-      this.#alone(() => this.#takeIfChanged())
+      this.alone(() => this.#takeIfChanged())
         .catch((error: unknown) => this.#report(error))
         .finally(() => this.#schedule())
     })

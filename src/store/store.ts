@@ -159,11 +159,13 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
 
   /**
    * Checks every file of the store and of its snapshots while it is used, and reports everything that is damaged. Reads
-   * only. Entries that are not in tables yet are checked in the log as far as they are written there.
+   * only. Entries that are not in tables yet are checked in the log as far as they are written there. A snapshot that is
+   * checked is not deleted meanwhile.
    */
   async verify(options?: VerifyOptions): Promise<VerifyReport> {
     this.checkOpen()
-    return this.#engine.keepAlive.during(verifyOpen(this.#engine, options))
+    const alone = <T>(work: () => Promise<T>): Promise<T> => this.#snapshots.alone(work)
+    return this.#engine.keepAlive.during(verifyOpen(this.#engine, alone, options))
   }
 
   /** A store that writes is always at its newest state: resolves to false. For code that takes read-only stores too. */

@@ -68,20 +68,28 @@ export async function verify(path: string, options: VerifyOptions & ToolOptions 
   const fileSystem = options.fileSystem ?? new NodeFileSystem()
   await refuseMissing(fileSystem, directory)
   await refuseOpen(fileSystem, directory, '; an open store has verify() itself')
-  return run(fileSystem, directory, options, undefined)
+  return run(fileSystem, directory, options, undefined, (work) => work())
 }
 
+/** Runs `work` while no snapshot is made or deleted. */
+type Alone = <T>(work: () => Promise<T>) => Promise<T>
+
 /** The same for the store of `engine`, while it is used. */
-export async function verifyOpen(engine: Engine, options: VerifyOptions = {}): Promise<VerifyReport> {
+export async function verifyOpen(
+  engine: Engine,
+  alone: Alone,
+  options: VerifyOptions = {},
+): Promise<VerifyReport> {
   checkOptionNames('verify', options, KNOWN_OPTIONS)
   const { fileSystem, tableSettings, versions, wal } = engine.parts
   const state = versions.capture()
   try {
-    return await run(fileSystem, tableSettings.directory, options, {
+    const live: LiveStore = {
       databaseId: versions.databaseId,
       state,
       extents: () => wal?.extents ?? [],
-    })
+    }
+    return await run(fileSystem, tableSettings.directory, options, live, alone)
   } finally {
     state.version.unpin()
   }
@@ -130,6 +138,7 @@ async function run(
   directory: string,
   { onProgress }: VerifyOptions,
   live: LiveStore | undefined,
+  alone: Alone,
 ): Promise<VerifyReport> {
   const findings = new Findings(directory)
   const progress = new Progress(fileSystem, onProgress)
@@ -140,7 +149,7 @@ async function run(
     progress,
     ...(live === undefined ? {} : { live }),
   })
-  const snapshots = await verifySnapshots(fileSystem, directory, findings, progress)
+  const snapshots = await verifySnapshots(fileSystem, directory, findings, progress, alone)
   return {
     ok: findings.areHarmless,
     path: directory,
@@ -153,30 +162,44 @@ async function run(
   } satisfies VerifyReport & DirectoryCensus
 }
 
-/** Checks each snapshot as the store that it is; returns how many there are. */
+/** Checks each snapshot as the store that it is, and none that is deleted before its turn; returns how many there are. */
 async function verifySnapshots(
   fileSystem: FileSystem,
   directory: string,
   findings: Findings,
   progress: Progress,
+  alone: Alone,
 ): Promise<number> {
   let count = 0
-  const parent = snapshotsPath(directory)
   for (const id of (await listSnapshotIds(fileSystem, directory)).sort()) {
-    const path = `${parent}/${id}`
-    const below = findings.below(`${SNAPSHOTS_NAME}/${id}`)
-    try {
-      if ((await readSnapshotFacts(fileSystem, path)) === undefined)
-        throw corruption('SNAPSHOT is missing, so this is no snapshot', `${path}/SNAPSHOT`)
-    } catch (error) {
-      below.addError('error', 'snapshot-damaged', error, 'SNAPSHOT')
-    }
-    try {
-      await verifyDirectory({ fileSystem, directory: path, findings: below, progress })
-      count++
-    } catch (error) {
-      below.addError('error', 'snapshot-damaged', error, 'CURRENT')
-    }
+    await alone(async () => {
+      if (!(await listSnapshotIds(fileSystem, directory)).includes(id)) return
+      const path = `${snapshotsPath(directory)}/${id}`
+      const below = findings.below(`${SNAPSHOTS_NAME}/${id}`)
+      if (await verifySnapshot(fileSystem, path, below, progress)) count++
+    })
   }
   return count
+}
+
+/** Whether there is a store in `path`, damaged or not. */
+async function verifySnapshot(
+  fileSystem: FileSystem,
+  path: string,
+  findings: Findings,
+  progress: Progress,
+): Promise<boolean> {
+  try {
+    if ((await readSnapshotFacts(fileSystem, path)) === undefined)
+      throw corruption('SNAPSHOT is missing, so this is no snapshot', `${path}/SNAPSHOT`)
+  } catch (error) {
+    findings.addError('error', 'snapshot-damaged', error, 'SNAPSHOT')
+  }
+  try {
+    await verifyDirectory({ fileSystem, directory: path, findings, progress })
+    return true
+  } catch (error) {
+    findings.addError('error', 'snapshot-damaged', error, 'CURRENT')
+    return false
+  }
 }

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { VarveError } from '../../src/base/errors.js'
+import { FaultFileSystem } from '../../src/env/fault-file-system.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { open } from '../../src/store/open.js'
 import { type VerifyReport, verify } from '../../src/store/verify.js'
@@ -169,6 +170,23 @@ describe('store.verify', () => {
     }
     isDone = true
     await writing
+  })
+
+  test('finds nothing wrong with a snapshot that is deleted meanwhile', async () => {
+    const faults = new FaultFileSystem(await diskOf(small.closed))
+    const store = await open(DIRECTORY, { ...OPTIONS, ...surroundings(faults) })
+    onTestFinished(() => store.close())
+    for (const name of ['a', 'b']) await store.snapshot({ name })
+    let deleted: Promise<unknown> | undefined
+    faults.observe = ({ path }) => {
+      if (path.includes('/snapshots/a/'))
+        deleted ??= Promise.all(['a', 'b'].map((id) => store.deleteSnapshot(id)))
+    }
+    const report = await store.verify()
+    expect(deleted).toBeDefined()
+    await deleted
+    expect(await store.snapshots()).toEqual([])
+    expect(report).toMatchObject({ ok: true, findings: [], snapshots: 1 })
   })
 
   test('finds damage to tables and to the log under its feet', async () => {
