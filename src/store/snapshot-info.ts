@@ -6,9 +6,12 @@ import type { FileSystem } from '../env/file-system.js'
 import { VisibleCursor } from '../iterator/visible-cursor.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'
 import { TableCache } from '../sstable/table-cache.js'
-import { recoverState } from '../version/recover-state.js'
+import { type RecoveredState, recoverState } from '../version/recover-state.js'
 import type { Version } from '../version/version.js'
+import { measureEntries } from './count.js'
+import type { EngineParts } from './engine-parts.js'
 import { cursorOver, RangeScan } from './range-scan.js'
+import { ReadOnlyEngine } from './read-only-engine.js'
 import { ReadState } from './read-state.js'
 import { sizeOfSnapshot } from './snapshot-directory.js'
 import type { SnapshotFacts } from './snapshot-facts.js'
@@ -23,7 +26,8 @@ export interface SnapshotInfo {
   readonly sequence: number
   /**
    * The exact number of entries, those not counted that had expired when it was taken. Counted when it is first looked
-   * at, by a scan that blocks the thread: taking a snapshot does not pay for it.
+   * at, by a scan that blocks the thread: taking a snapshot does not pay for it. Of a snapshot that was opened as a store
+   * and written: of what is in it now, counted at once.
    */
   readonly entryCount: number
   /** The bytes of its files, most of which are shared with the store as long as that needs them too. */
@@ -34,14 +38,15 @@ export interface SnapshotInfo {
   readonly automatic: boolean
 }
 
-/** Looks at the snapshot in `path`. */
+/** Looks at the snapshot in `path`, which is one of the store of `parts`. */
 export async function describeSnapshot(
-  fileSystem: FileSystem,
+  parts: EngineParts,
   id: string,
   path: string,
   facts: SnapshotFacts,
 ): Promise<SnapshotInfo> {
-  const contents = await recoverState(fileSystem, path).catch((error: unknown) => ({ error }))
+  const { fileSystem } = parts
+  const contents = await contentsOf(parts, path, facts).catch((error: unknown) => ({ error }))
   const { sequence, createdAt, automatic } = facts
   let entryCount: number | undefined
   return {
@@ -49,6 +54,7 @@ export async function describeSnapshot(
     path,
     sequence,
     get entryCount() {
+      if (typeof contents === 'number') return contents
       if (entryCount === undefined) {
         // A damaged snapshot is listed all the same; only who counts it is told.
         if ('error' in contents) throw contents.error
@@ -60,6 +66,29 @@ export async function describeSnapshot(
     size: await sizeOfSnapshot(fileSystem, path),
     createdAt,
     automatic,
+  }
+}
+
+/** What the snapshot was made of, to be counted some time; or the count, when it has gone its own way since. */
+async function contentsOf(
+  parts: EngineParts,
+  path: string,
+  { sequence }: SnapshotFacts,
+): Promise<RecoveredState | number> {
+  const { fileSystem, clock, settings, versions } = parts
+  const contents = await recoverState(fileSystem, path)
+  const { logged, lastSequence, flushedSequence } = contents.state
+  if (!logged && Math.max(lastSequence, flushedSequence) === sequence) return contents
+  // Part of it may be in a log, and its files are a writer's, who may be at work.
+  const engine = await ReadOnlyEngine.open(
+    { directory: path, fileSystem, clock },
+    settings,
+    versions.properties,
+  )
+  try {
+    return (await measureEntries(engine, { lower: undefined, upper: undefined }, engine)).count
+  } finally {
+    await engine.close()
   }
 }
 

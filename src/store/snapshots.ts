@@ -228,7 +228,7 @@ export class Snapshots {
   }
 
   #describe(id: string, facts: SnapshotFacts): Promise<SnapshotInfo> {
-    return describeSnapshot(this.#fileSystem, id, `${snapshotsPath(this.#directory)}/${id}`, facts)
+    return describeSnapshot(this.#engine.parts, id, `${snapshotsPath(this.#directory)}/${id}`, facts)
   }
 
   /** The snapshots that are there, oldest first. */

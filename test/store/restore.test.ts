@@ -357,6 +357,29 @@ describe('a snapshot that was opened as a store', () => {
     expect(await contentOf(again)).toBe(content)
   })
 
+  test.each([
+    ['wal', false],
+    ['wal', true],
+    ['snapshot', true],
+  ] as const)('is counted as it is now (%s, compacted: %s)', async (persistence, isCompacted) => {
+    const fileSystem = new MemoryFileSystem()
+    const { store, info } = await storeBehindSnapshot(fileSystem)
+    expect(info.entryCount).toBe(80)
+    const copy = await openText({ ...TINY, path: info.path, fileSystem, persistence })
+    for (let i = 0; i < 30; i++) await copy.delete(numbered(i))
+    await fill(copy, 60, 90, 'again')
+    if (isCompacted) await copy.compact()
+    expect(await store.snapshots()).toMatchObject([{ entryCount: 60 }])
+    await copy.close()
+    const [{ entryCount, size }] = await store.snapshots()
+    expect(entryCount).toBe(60)
+    let bytes = 0
+    for (const name of await fileSystem.readdir(info.path)) {
+      bytes += (await fileSystem.stat(`${info.path}/${name}`))?.sizeBytes ?? 0
+    }
+    expect(size).toBe(bytes)
+  })
+
   test('and died with a log is restored with what the log holds', async () => {
     const fileSystem = new MemoryFileSystem()
     const { store, info } = await storeBehindSnapshot(fileSystem)
