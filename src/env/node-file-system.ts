@@ -7,6 +7,7 @@
  */
 import * as fs from 'node:fs'
 import { hostname } from 'node:os'
+import { dirname } from 'node:path'
 import { errnoOf } from '../base/errors.js'
 import { errnoError } from './errno.js'
 import type { File, FileStatus, FileSystem, Lock, LockHolder, OpenMode } from './file-system.js'
@@ -143,7 +144,16 @@ export class NodeFileSystem implements FileSystem {
   }
 
   async mkdir(path: string): Promise<void> {
-    await fs.promises.mkdir(path, { recursive: true })
+    try {
+      await fs.promises.mkdir(path)
+    } catch (error) {
+      if ((await this.stat(path))?.kind === 'directory') return
+      const parent = dirname(path)
+      if (errnoOf(error) !== 'ENOENT' || (await this.stat(parent)) !== undefined) throw error
+      // Step by step: Node's own recursion never ends where nothing can be made though all above is there, as in /proc.
+      await this.mkdir(parent)
+      await this.mkdir(path)
+    }
   }
 
   rmdir(path: string): Promise<void> {

@@ -208,6 +208,15 @@ test('a lock that waits does so on the clock of the store', async () => {
   await store.close()
 })
 
+test.runIf(process.platform === 'linux')(
+  'where nothing can be made, opening ends and says so',
+  async () => {
+    const opening = open('/proc/nope/store', { executor: new InlineExecutor() })
+    await expect(opening).rejects.toMatchObject({ code: 'IO_ERROR' })
+  },
+  3000,
+)
+
 test('the directory must be readable: IO_ERROR names the reason', async () => {
   if (process.getuid?.() === 0) return
   const directory = await temporaryDirectory()
