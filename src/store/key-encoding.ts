@@ -23,6 +23,14 @@ export type KeyOf<E> = E extends 'buffer' ? Buffer : E extends 'ordered' ? Order
 /** What a store whose keys are `K` takes for a key. */
 export type KeyInput<K> = K extends Buffer ? Uint8Array : K
 
+/** The leading elements of an array. */
+type Leading<A extends readonly unknown[]> = A extends readonly [...infer Front, unknown]
+  ? Readonly<A> | Leading<Front>
+  : Readonly<A>
+
+/** What a store whose keys are `K` takes for a bound or a prefix: of a key that is an array, its first elements too. */
+export type KeyPrefix<K> = K extends readonly unknown[] ? Leading<K> : KeyInput<K>
+
 export interface KeyEncoding<K> {
   readonly name: KeyEncodingName
   /** Encodes `key` into `target`; throws `INVALID_KEY` for what is no key. */

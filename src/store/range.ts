@@ -2,17 +2,17 @@
 import { compareKeys } from '../base/bytes.js'
 import { VarveError } from '../base/errors.js'
 import { SearchKey } from '../memtable/search-key.js'
-import type { KeyEncoding, KeyInput } from './key-encoding.js'
+import type { KeyEncoding, KeyPrefix } from './key-encoding.js'
 import { checkOptionNames } from './option-names.js'
 
 /** Bounds of a range of keys. All that are given hold together. */
 export interface KeyRange<K> {
-  readonly gte?: KeyInput<K> | undefined
-  readonly gt?: KeyInput<K> | undefined
-  readonly lte?: KeyInput<K> | undefined
-  readonly lt?: KeyInput<K> | undefined
+  readonly gte?: KeyPrefix<K> | undefined
+  readonly gt?: KeyPrefix<K> | undefined
+  readonly lte?: KeyPrefix<K> | undefined
+  readonly lt?: KeyPrefix<K> | undefined
   /** Every key that begins with it; exact for every byte value. With `'ordered'` keys: an array of first elements. */
-  readonly prefix?: KeyInput<K> | undefined
+  readonly prefix?: KeyPrefix<K> | undefined
 }
 
 /** The names of the bounds. */
@@ -76,7 +76,7 @@ export function byteRangeOf<K>(
 ): ByteRange {
   checkRange(range, names)
   const target = new SearchKey()
-  const encoded = (key: KeyInput<K>): Uint8Array => {
+  const encoded = (key: KeyPrefix<K>): Uint8Array => {
     encoding.encode(key as unknown as K, target)
     return target.bytes.slice(0, target.length)
   }

@@ -3,7 +3,7 @@ import { shown, VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
 import { measureEntries } from './count.js'
 import { estimateBytes, estimateCount } from './estimate.js'
-import type { KeyInput } from './key-encoding.js'
+import type { KeyInput, KeyPrefix } from './key-encoding.js'
 import type { ReadPoint } from './pinned-moments.js'
 import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
 import { type Projection, RangeIterator } from './range-iterator.js'
@@ -166,7 +166,7 @@ export abstract class Readable<K, V> {
     }
     if (isEmptyRange(bounds)) return [{ ...range }]
     const cuts = splitKeys(this.#engine, this.#at, bounds, parts).map(
-      (key) => keys.decode(key, 0, key.length) as unknown as KeyInput<K>,
+      (key) => keys.decode(key, 0, key.length) as unknown as KeyPrefix<K>,
     )
     // A cut lies inside the range, so it takes the place of the bound on its side; every other bound holds for all parts.
     return [...cuts, undefined].map((lt, i) => ({

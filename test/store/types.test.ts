@@ -165,6 +165,31 @@ async function byteStrings() {
   await store.increment(key, 1, { ttl: 5 })
 }
 
+/** Keys that are arrays have their first elements for bounds. */
+async function prefixes() {
+  const pairs = await open<[string, number], string>('/a', { keyEncoding: 'ordered', valueEncoding: 'utf8' })
+  pairs.keys({ prefix: ['user'] })
+  pairs.keys({ prefix: [] })
+  pairs.values({ gte: ['user'], lt: ['user', 7] })
+  await pairs.clear({ prefix: ['user'] })
+  pairs.watch({ prefix: ['user'] })
+  expectTypeOf(pairs.keys({ prefix: ['user'] }).all()).resolves.toEqualTypeOf<[string, number][]>()
+  const [part] = pairs.splitRange({ prefix: ['user'] }, 2)
+  await pairs.count(part)
+  // @ts-expect-error a key is whole
+  await pairs.get(['user'])
+  // @ts-expect-error the first element is a string
+  pairs.keys({ prefix: [7] })
+  // @ts-expect-error there is no third element
+  pairs.keys({ gte: ['user', 7, 8] })
+  const names = await open<readonly string[], string>('/a', { keyEncoding: 'ordered', valueEncoding: 'utf8' })
+  names.keys({ prefix: ['a', 'b'] })
+  // @ts-expect-error a string is no array
+  names.keys({ prefix: 'a' })
+  const any = await open('/a', { keyEncoding: 'ordered' })
+  any.keys({ prefix: ['user', 7], gte: 5 })
+}
+
 /** A batch without type arguments goes everywhere; one with them is held to them. */
 async function batches() {
   interface User {
@@ -206,7 +231,7 @@ async function batches() {
 }
 
 test('the types hold', () => {
-  for (const compiled of [types, callbackTypes, byteStrings, batches]) {
+  for (const compiled of [types, callbackTypes, byteStrings, prefixes, batches]) {
     expectTypeOf(compiled).toEqualTypeOf<() => Promise<void>>()
   }
 })
