@@ -13,7 +13,7 @@ import type { FileSystem } from '../env/file-system.js'
 import { NodeFileSystem } from '../env/node-file-system.js'
 import { SystemClock } from '../env/system-clock.js'
 import { checkOptionNames } from './option-names.js'
-import { listSnapshotIds } from './snapshot-directory.js'
+import { isSnapshotId, isUnfinishedName, listSnapshotIds } from './snapshot-directory.js'
 import { takeLock } from './store-directory.js'
 import { checkPath, refuseMissing, refuseOpen, type ToolOptions } from './verify.js'
 
@@ -97,7 +97,7 @@ class Destruction {
   async refuseOpenSnapshots(): Promise<void> {
     for (const id of await listSnapshotIds(this.#fileSystem, this.#directory)) {
       const path = `${SNAPSHOTS_NAME}/${id}`
-      if (await this.#isSnapshot(path)) await refuseOpen(this.#fileSystem, this.#pathOf(path))
+      if (await this.#isSnapshot(SNAPSHOTS_NAME, id)) await refuseOpen(this.#fileSystem, this.#pathOf(path))
     }
   }
 
@@ -126,7 +126,7 @@ class Destruction {
     if (await this.#destroyFile(path)) return
     for (const name of await this.#fileSystem.readdir(this.#pathOf(path))) {
       const snapshot = `${path}/${name}`
-      if (!(await this.#isSnapshot(snapshot))) {
+      if (!(await this.#isSnapshot(path, name))) {
         this.left.push(snapshot)
       } else if (!(await this.#destroyFile(snapshot))) {
         await this.run(`${snapshot}/`)
@@ -136,11 +136,13 @@ class Destruction {
     await removeEmpty(this.#fileSystem, this.#pathOf(path))
   }
 
-  /** Whether a directory is a snapshot, whole or what is left of one. */
-  async #isSnapshot(path: string): Promise<boolean> {
-    if ((await this.#fileSystem.stat(this.#pathOf(path)))?.kind !== 'directory') return false
-    const names = await this.#fileSystem.readdir(this.#pathOf(path))
-    return names.length === 0 || names.some((name) => parseFileName(name) !== undefined)
+  /** Whether `name` in the directory of snapshots is one, whole or what is left of one: of an empty one, its name. */
+  async #isSnapshot(snapshots: string, name: string): Promise<boolean> {
+    const path = this.#pathOf(`${snapshots}/${name}`)
+    if ((await this.#fileSystem.stat(path))?.kind !== 'directory') return false
+    const inside = await this.#fileSystem.readdir(path)
+    if (inside.length === 0) return isSnapshotId(name) || isUnfinishedName(name)
+    return inside.some((file) => parseFileName(file) !== undefined)
   }
 
   /** Deletes a file, or a link but not what it leads to; false for a directory. */

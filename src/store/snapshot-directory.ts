@@ -16,6 +16,11 @@ export function isSnapshotId(text: unknown): text is string {
   return typeof text === 'string' && ID.test(text) && !text.endsWith('.tmp') && !text.endsWith('.')
 }
 
+/** Whether `name` is that of a snapshot whose making or deletion is under way, or was cut short. */
+export function isUnfinishedName(name: string): boolean {
+  return name.endsWith('.tmp') && isSnapshotId(name.slice(0, -'.tmp'.length))
+}
+
 /** Throws `INVALID_ARGUMENT` when `text` cannot be the id of a snapshot. */
 export function checkSnapshotId(what: string, text: unknown): string {
   if (isSnapshotId(text)) return text
@@ -102,8 +107,7 @@ export async function collectSnapshotLeftovers(fileSystem: FileSystem, directory
   // A process that was killed may have named one, or taken a name away, and not come to sync that.
   await fileSystem.syncDir(parent)
   const names = await fileSystem.readdir(parent)
-  const left = names.filter((name) => name.endsWith('.tmp') && isSnapshotId(name.slice(0, -'.tmp'.length)))
-  await removeLeftovers(fileSystem, parent, left)
+  await removeLeftovers(fileSystem, parent, names.filter(isUnfinishedName))
 }
 
 /**

@@ -65,7 +65,8 @@ describe('destroy', () => {
       'snapshots/one/notes.txt',
       '999999.sst/file',
     ]
-    for (const name of ['snapshots/mine', '999999.sst']) await fileSystem.mkdir(`${DIRECTORY}/${name}`)
+    const empty = 'snapshots/my empty one'
+    for (const name of ['snapshots/mine', empty, '999999.sst']) await fileSystem.mkdir(`${DIRECTORY}/${name}`)
     for (const name of foreign) await put(fileSystem, `${DIRECTORY}/${name}`)
     const { left } = await destroy(DIRECTORY, { fileSystem })
     expect(left).toEqual([
@@ -73,11 +74,12 @@ describe('destroy', () => {
       '999999.sst',
       'notes.txt',
       'snapshots/mine',
+      empty,
       'snapshots/one/notes.txt',
       'snapshots/readme',
     ])
     expect(await tree(fileSystem)).toEqual(
-      [...foreign, '999999.sst', 'snapshots', 'snapshots/mine', 'snapshots/one']
+      [...foreign, empty, '999999.sst', 'snapshots', 'snapshots/mine', 'snapshots/one']
         .map((name) => `${DIRECTORY}/${name}`)
         .sort(),
     )
