@@ -147,6 +147,8 @@ export class LogTail {
 
   /** The segment in which something is left to read; `undefined` where the log ends. */
   #currentExtent(): SegmentExtent | undefined {
+    // What there was stays: only behind it anything can have changed.
+    if (this.#extent !== undefined && this.#position < this.#extent.length) return this.#extent
     const extents = this.#extents()
     if (this.#extent !== undefined) {
       const { number } = this.#extent

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { whenResident } from '../../src/iterator/not-resident.js'
 import { MemoryFileSystem } from '../../src/testing.js'
-import type { LogTail } from '../../src/wal/log-tail.js'
+import { LogTail } from '../../src/wal/log-tail.js'
 import { Wal } from '../../src/wal/wal.js'
+import type { SegmentExtent } from '../../src/wal/wal-format.js'
 import { databaseId, directory, groupOf } from './logs.js'
 
 async function createLog(lastSequence = 0, segmentSize = 1 << 20): Promise<Wal> {
@@ -57,6 +58,25 @@ describe('a tail of the log', () => {
     wal.append(groupOf('b=1'), 2)
     expect(tail.fill(() => true)).toBe(false)
     expect(tail.next).toBe(3)
+    await tail.close()
+    await wal.close()
+  })
+
+  test('looks for segments when it has come to the end of one, not for each record', async () => {
+    const fileSystem = new MemoryFileSystem()
+    await fileSystem.mkdir(directory)
+    const settings = { fileSystem, directory, databaseId }
+    const first = { number: 1, lastSequence: 0 }
+    const wal = await Wal.create({ ...settings, segmentSize: 1 << 20 }, first, () => 2)
+    for (let i = 1; i <= 100; i++) wal.append(groupOf(`${i}=1`), i)
+    let looks = 0
+    const extents = (): SegmentExtent[] => {
+      looks++
+      return wal.extents
+    }
+    const tail = new LogTail(settings, extents, 1)
+    expect(await read(tail)).toHaveLength(100)
+    expect(looks).toBeLessThan(10)
     await tail.close()
     await wal.close()
   })
