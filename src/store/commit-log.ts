@@ -7,7 +7,6 @@
  * - Nothing is appended while the log rotates.
  * - A failed sync ends the log for good, and `onFailure` is told once; any other failure is the caller's of that moment.
  */
-import { copyBytes } from '../base/bytes.js'
 import { ioError, type VarveError } from '../base/errors.js'
 import type { Clock, Timer } from '../env/clock.js'
 import { GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
@@ -92,11 +91,7 @@ export class CommitLog implements CommitJournal {
   appendLater(operations: GroupBuffer, firstSequence: number): void {
     const unlogged = this.#unlogged
     if (unlogged.count === 0) this.#firstUnlogged = firstSequence
-    const length = operations.length - OPERATIONS_START
-    const at = unlogged.reserve(length)
-    copyBytes(operations.bytes, OPERATIONS_START, operations.length, unlogged.bytes, at)
-    unlogged.length = at + length
-    unlogged.count += operations.count
+    unlogged.addAll(operations.bytes, OPERATIONS_START, operations.length, operations.count)
     if (unlogged.length >= MAX_UNLOGGED_BYTES) this.#tryToLog()
     if (this.#logLaterDue || unlogged.count === 0) return
     this.#logLaterDue = true
