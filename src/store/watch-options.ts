@@ -1,5 +1,6 @@
 /** The options of `store.watch` and their check. */
-import { shown, VarveError } from '../base/errors.js'
+import { VarveError } from '../base/errors.js'
+import { flag, integer, MiB } from './option-checks.js'
 import { checkOptionNames } from './option-names.js'
 
 /** Options of {@link Store.watch}. */
@@ -33,34 +34,22 @@ const NAMES: ReadonlySet<string> = new Set<keyof WatchOptions>([
 ])
 
 const DEFAULT_CHANGES = 1024
-const DEFAULT_BYTES = 4 * 1024 * 1024
+const DEFAULT_BYTES = 4 * MiB
+const MOST = Number.MAX_SAFE_INTEGER
 
 /** The options with their defaults; throws `INVALID_ARGUMENT`. */
 export function checkWatchOptions(options: WatchOptions): CheckedOptions {
   checkOptionNames('watch', options, NAMES)
-  const { signal, from, previous = false } = options
+  const { signal, from, buffer, bufferBytes, previous } = options
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw new VarveError('INVALID_ARGUMENT', 'signal must be an AbortSignal.')
-  }
-  if (typeof previous !== 'boolean') {
-    throw new VarveError('INVALID_ARGUMENT', 'previous must be true or false.')
   }
   return {
     signal,
     // Sequence numbers begin at 1.
-    from: from === undefined ? undefined : Math.max(1, integer('from', from, 0)),
-    changes: integer('buffer', options.buffer ?? DEFAULT_CHANGES, 1),
-    bytes: integer('bufferBytes', options.bufferBytes ?? DEFAULT_BYTES, 1),
-    previous,
+    from: from === undefined ? undefined : Math.max(1, integer('from', from, 1, 0, MOST)),
+    changes: integer('buffer', buffer, DEFAULT_CHANGES, 1, MOST),
+    bytes: integer('bufferBytes', bufferBytes, DEFAULT_BYTES, 1, MOST),
+    previous: flag('previous', previous, false),
   }
-}
-
-function integer(name: string, value: number, least: number): number {
-  if (!Number.isSafeInteger(value) || value < least) {
-    throw new VarveError(
-      'INVALID_ARGUMENT',
-      `${name} must be a whole number, ${least} or more, not ${shown(value)}.`,
-    )
-  }
-  return value
 }
