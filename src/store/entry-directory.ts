@@ -15,16 +15,6 @@ import { IndexedHeap } from './indexed-heap.js'
 /** The most entries that may come and go. */
 export const MOST_ENTRIES = 2 ** 23
 
-/** The bytes of a key as a string. */
-export function nameOfBytes(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.prototype.latin1Slice.call(bytes, start, end)
-}
-
-/** The bytes that a name stands for. */
-export function bytesOfName(name: string): Uint8Array {
-  return Buffer.from(name, 'latin1')
-}
-
 export class EntryDirectory {
   readonly #policy: EvictionPolicy | undefined
   readonly #capacity: number

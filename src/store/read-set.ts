@@ -13,6 +13,7 @@ import type { SearchKey } from '../memtable/search-key.js'
 import type { BlockFetcher } from '../sstable/block-fetcher.js'
 import { TableCursor } from '../sstable/table-cursor.js'
 import { overlaps } from '../version/table-metadata.js'
+import { nameOfBytes } from './key-name.js'
 import { type ByteRange, isEmptyRange, successorOf } from './range.js'
 import type { ReadState } from './read-state.js'
 
@@ -72,7 +73,7 @@ function hasNewer(state: ReadState, range: ByteRange, sequence: number, fetcher:
   return false
 }
 
-/** Sorted by bytes; a byte string and its `latin1` name sort alike. */
+/** The name of a key, see {@link nameOfBytes}. */
 export function nameOf(key: SearchKey): string {
-  return Buffer.prototype.latin1Slice.call(key.bytes, 0, key.length)
+  return nameOfBytes(key.bytes, 0, key.length)
 }

@@ -12,6 +12,7 @@ import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
 import { OperationReader } from '../wal/operation.js'
 import { CommittedChange } from './change.js'
 import type { CommitObserver, Engine } from './engine.js'
+import { nameOfBytes } from './key-name.js'
 import { PriorValues } from './prior-values.js'
 import { RangeIndex } from './range-index.js'
 import type { WatchTarget } from './watch-target.js'
@@ -122,7 +123,7 @@ export class WatchHub implements CommitObserver {
   #watchersOf({ bytes, keyStart, keyEnd }: OperationReader): Subscriber[] | undefined {
     let found: Subscriber[] | undefined
     if (this.#keys.size > 0) {
-      const sharing = this.#keys.get(latin1Slice.call(bytes, keyStart, keyEnd))
+      const sharing = this.#keys.get(nameOfBytes(bytes, keyStart, keyEnd))
       if (sharing !== undefined) found = [...sharing]
     }
     if (this.#ranges.size > 0) {
@@ -138,8 +139,4 @@ export class WatchHub implements CommitObserver {
     // Writers that await each other in microtasks would otherwise not let a consumer keep up.
     void this.engine.turn.spend(CHANGE_COST)
   }
-}
-
-const { latin1Slice } = Buffer.prototype as unknown as {
-  readonly latin1Slice: (this: Uint8Array, start: number, end: number) => string
 }
