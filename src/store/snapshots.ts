@@ -209,7 +209,14 @@ export class Snapshots {
       if (ids.includes(idOrPath)) return `${own}/${idOrPath}`
     }
     // That of a store in memory is no path of the machine's.
-    return idOrPath.startsWith(`${own}/`) ? idOrPath : nodePath.resolve(idOrPath)
+    if (idOrPath.startsWith(`${own}/`)) return idOrPath
+    if (this.#engine.parts.settings.persistence === 'none') {
+      throw new VarveError(
+        'NOT_FOUND',
+        `There is no snapshot ${shown(idOrPath)}. A store without a disk restores nothing but its own snapshots, by their ids.`,
+      )
+    }
+    return nodePath.resolve(idOrPath)
   }
 
   async #refuseTaken(id: string): Promise<void> {

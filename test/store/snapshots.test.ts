@@ -166,6 +166,12 @@ describe('a snapshot', () => {
     expect(await store.get('a')).toBe('1')
     await store.restoreSnapshot(path)
     expect(await store.count()).toBe(1)
+    // No other store can be reached from there, and none is named.
+    for (const place of ['other', './other', process.cwd()]) {
+      const failure = await store.restoreSnapshot(place).catch((error: unknown) => error)
+      expect(failure).toMatchObject({ code: 'NOT_FOUND', path: undefined })
+      expect(String(failure)).toContain(`no snapshot "${place}".`)
+    }
     await store.close()
   })
 
