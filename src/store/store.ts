@@ -103,8 +103,8 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
 
   /**
    * Makes the store what a snapshot holds; everything that was written since is gone. Atomic: a crash leaves the old
-   * store or the restored one. Writes wait meanwhile. Views and iterators go on with what they saw; transactions that
-   * are open conflict. Rejects with `NOT_FOUND`, `LOCKED`, `CORRUPTION`, `NO_SPACE`; then nothing has changed.
+   * store or the restored one. Await it before you write: a write that is acknowledged before it resolves may be gone with
+   * what was there. Views and iterators go on with what they saw; open transactions conflict. Rejects with `NOT_FOUND`, `LOCKED`, `CORRUPTION`, `NO_SPACE`; then nothing has changed.
    *
    * @param idOrPath - the id of a snapshot, or the directory of one or of any closed store with the same `keyEncoding`
    */

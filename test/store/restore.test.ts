@@ -106,6 +106,15 @@ describe('a restore', () => {
     expect(await contentOf(store)).toBe(then)
   })
 
+  test('may take with it what is written between the call and its end', async () => {
+    const { store, info, then } = await storeBehindSnapshot(new MemoryFileSystem())
+    const restored = store.restoreSnapshot(info.id)
+    await store.set('meanwhile', '1')
+    expect(await store.get('meanwhile')).toBe('1')
+    await restored
+    expect(await contentOf(store)).toBe(then)
+  })
+
   test('never shows a mixture to a reader or lets an atomic write decide on what is gone', async () => {
     const { store, info } = await storeBehindSnapshot(new MemoryFileSystem())
     await store.set('counter', '5')
