@@ -140,6 +140,7 @@ export interface StatisticsSource extends ReadSource {
 export function statisticsOf(engine: StatisticsSource): StoreStatistics {
   const { journal } = engine
   const occupied = engine.bound?.occupied
+  const entries = occupied?.entries ?? estimateCount(engine.readState)
   const { versions, blockCache, tableCache, picker } = engine.parts
   const scores = compactionScores(versions.current, picker)
   const { metrics } = engine
@@ -155,8 +156,9 @@ export function statisticsOf(engine: StatisticsSource): StoreStatistics {
     hits: metrics.hits,
     misses: metrics.gets - metrics.hits,
     hitRate: ratio(metrics.hits, metrics.gets),
-    entries: occupied?.entries ?? estimateCount(engine.readState),
-    bytes: occupied?.bytes ?? estimateBytes(engine.readState, EVERYTHING, tableCache),
+    entries,
+    // No entries have no bytes, whatever of what was removed is there still.
+    bytes: occupied?.bytes ?? (entries === 0 ? 0 : estimateBytes(engine.readState, EVERYTHING, tableCache)),
     evicted: metrics.evicted,
     expired: metrics.expired,
     levels: scores.levels.map(({ level, tables, bytes, targetBytes, score }) => ({

@@ -208,6 +208,13 @@ describe('the shape of the store', () => {
     expect(store.stats()).toMatchObject({ entries: 0, bytes: 0 })
   })
 
+  test('what has no entries has no bytes, though the tombstones are there still', async () => {
+    const store = await openText(TINY)
+    await store.set('a', '1')
+    await store.delete('a')
+    expect(store.stats()).toMatchObject({ entries: 0, bytes: 0 })
+  })
+
   test('levels, memtable and log are those on the disk', async () => {
     const fileSystem = new MemoryFileSystem()
     const store = await openFilled({ fileSystem })
