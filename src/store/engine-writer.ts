@@ -6,6 +6,7 @@
  * awaited (a stall, a block on disk) and the step begins again; nothing is written before the step that decides.
  */
 import { Kind } from '../base/entry.js'
+import { VarveError } from '../base/errors.js'
 import { NotResident, whenResident } from '../iterator/not-resident.js'
 import type { SearchKey } from '../memtable/search-key.js'
 import { BlockFetcher } from '../sstable/block-fetcher.js'
@@ -59,8 +60,9 @@ export class EngineWriter implements Writer {
       const { readState, lastSequence } = this.#engine
       const isThere = lookUp(readState, key, lastSequence, fetcher, result, parts.clock)
       const decision = decide(isThere ? describe(codec, result) : undefined)
-      if (decision.write === 'nothing') return Promise.resolve(decision.answer)
-      const write = writeOf(codec, key, decision)
+      const write = decision.write === 'nothing' ? undefined : writeOf(codec, key, decision)
+      this.#checkUnchanged(lastSequence)
+      if (write === undefined) return Promise.resolve(decision.answer)
       const group = this.join(durability)
       write(group.operations)
       return group.promiseFor(durability).then(() => decision.answer)
@@ -103,6 +105,15 @@ export class EngineWriter implements Writer {
       write(group.operations)
       return group.promiseFor(durability)
     })
+  }
+
+  /** Refuses a step in which the user's code, which decides and encodes, has written: it would go before what it decided. */
+  #checkUnchanged(lastSequence: number): void {
+    if (this.#engine.pipeline.flushQueue() && this.#engine.lastSequence === lastSequence) return
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      'The function of update, or the encoding of a value, has written to the store itself. Write before or after, or use a transaction.',
+    )
   }
 
   /** Whether something was there at `sequence`, as the read state of now tells. */

@@ -91,8 +91,8 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
 
   /**
    * Writes what `next` makes of the value under `key` (undefined when there is none); returning undefined removes the
-   * key. Atomic: no other write comes between. `next` is called once and must be synchronous. Without a `ttl` an expiry
-   * stays as it is. Resolves to the new value.
+   * key. Atomic: no other write comes between. `next` must be synchronous and must not write to the store itself. Without a
+   * `ttl` an expiry stays as it is. Resolves to the new value.
    */
   async update(
     key: KeyInput<K>,

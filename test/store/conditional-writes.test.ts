@@ -77,6 +77,36 @@ describe('update and increment', () => {
     expect(await store.exists('n')).toBe(false)
   })
 
+  test.each<[string, () => Promise<unknown>]>([
+    ['a write', () => store.set('a', 'inner')],
+    ['a write of another key', () => store.set('b', 'inner')],
+    ['an update', () => store.update('a', (old) => `${old}-inner`)],
+    ['a removal', () => store.delete('a')],
+    ['a clearing', () => store.clear()],
+  ])('refuse %s in the function itself, and lose nothing of it', async (_, inner) => {
+    await store.set('a', 'outer')
+    let written: Promise<unknown> | undefined
+    const refused = {
+      code: 'INVALID_ARGUMENT',
+      message: expect.stringContaining('written to the store itself'),
+    }
+    const write = () => {
+      written = inner()
+      return 'lost'
+    }
+    await expect(store.update('a', write)).rejects.toMatchObject(refused)
+    await written
+    expect(await store.get('a')).not.toBe('lost')
+    await expect(store.update('new', () => void write())).rejects.toMatchObject(refused)
+    await expect(store.setNX('c', { toJSON: write })).rejects.toMatchObject(refused)
+    expect(await store.exists('c')).toBe(false)
+  })
+
+  test('let the function read the store', async () => {
+    await store.set('b', 1)
+    expect(await store.update('a', () => (store.getSync('b') as number) + 1)).toBe(2)
+  })
+
   test('see what is on disk only', async () => {
     await store.set('n', 41)
     await store.set('pad', 'x'.repeat(5000))
