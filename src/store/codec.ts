@@ -42,6 +42,16 @@ export class Codec<K, V> {
     return copy
   }
 
+  /** What `get` gives where `value` was written: JSON, say, keeps neither dates nor fields that are undefined. */
+  asStored(value: V): V {
+    return this.stored(this.values.encode(value))
+  }
+
+  /** The value that `bytes` hold. */
+  stored(bytes: Uint8Array): V {
+    return this.values.decode(bytes, 0, bytes.length)
+  }
+
   /** The bytes of a value. Throws `INVALID_VALUE`, `VALUE_TOO_LARGE`. */
   value(value: V): Uint8Array {
     const bytes = this.values.encode(value)

@@ -1,6 +1,7 @@
 /** The decisions of the conditional writes: pure functions of what is there. */
 import { isDeepStrictEqual } from 'node:util'
 import { VarveError } from '../base/errors.js'
+import type { Codec } from './codec.js'
 import type { Decide } from './decision.js'
 
 /** `setNX`: writes only where nothing is. */
@@ -13,6 +14,7 @@ export function whenAbsent<V>(value: V, expiresAt: number): Decide<V, boolean> {
 
 /** `update`: what `next` makes of the old value; undefined removes. Without `expiresAt` the expiry stays as it was. */
 export function updated<V>(
+  codec: Codec<unknown, V>,
   next: (old: V | undefined) => V | undefined,
   expiresAt: number | undefined,
   freshExpiresAt: number,
@@ -27,7 +29,15 @@ export function updated<V>(
       )
     }
     if (value === undefined) return { write: found === undefined ? 'nothing' : 'delete', answer: undefined }
-    return { write: 'set', value, expiresAt: expiresAt ?? found?.expiresAt ?? freshExpiresAt, answer: value }
+    const encoded = codec.value(value)
+    return {
+      write: 'set',
+      value,
+      encoded,
+      expiresAt: expiresAt ?? found?.expiresAt ?? freshExpiresAt,
+      // What `get` gives, and not an object that the function may go on changing.
+      answer: codec.stored(encoded),
+    }
   }
 }
 
@@ -48,11 +58,15 @@ function numberOf(value: unknown): number {
   throw new VarveError('INVALID_VALUE', 'increment needs a number under the key, and what is there is none.')
 }
 
-/** `compareAndSet`: writes only where what is there equals `expected`; undefined stands for "not there" on both sides. */
+/**
+ * `compareAndSet`: writes only where what is there equals `expected`, which is a value as it comes out of the store; undefined
+ * stands for "not there" on both sides.
+ */
 export function whenEqual<V>(
   expected: V | undefined,
   next: V | undefined,
   expiresAt: number,
+  isSame: (a: unknown, b: unknown) => boolean,
 ): Decide<V, boolean> {
   return (found) => {
     if (!isSame(found?.value, expected)) return { write: 'nothing', answer: false }
@@ -61,12 +75,17 @@ export function whenEqual<V>(
   }
 }
 
-function isSame(found: unknown, expected: unknown): boolean {
-  if (found instanceof Uint8Array && expected !== undefined) {
-    const bytes = typeof expected === 'string' ? Buffer.from(expected, 'utf8') : expected
-    return bytes instanceof Uint8Array && Buffer.compare(found, bytes) === 0
-  }
-  return isDeepStrictEqual(found, expected)
+/** Whether two values that MessagePack has decoded are the same. Byte strings are compared by content, of whatever class. */
+export function isSameMessage(a: unknown, b: unknown): boolean {
+  return isDeepStrictEqual(a, b) || isDeepStrictEqual(withBuffers(a), withBuffers(b))
+}
+
+function withBuffers(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength)
+  if (Array.isArray(value)) return value.map(withBuffers)
+  if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) !== Object.prototype)
+    return value
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [name, withBuffers(field)]))
 }
 
 /** `expire` and `persist`: the same value with another expiry, where there is a value and `applies` says so. */

@@ -13,9 +13,15 @@ export interface Found<V> {
   readonly expiresAt: number
 }
 
-/** What to write: a value with its expiry, a removal, or nothing; and what to answer. */
+/** What to write: a value with its expiry, and its bytes where they are made already; a removal; or nothing. And what to answer. */
 export type Decision<V, R> =
-  | { readonly write: 'set'; readonly value: V; readonly expiresAt: number; readonly answer: R }
+  | {
+      readonly write: 'set'
+      readonly value: V
+      readonly encoded?: Uint8Array
+      readonly expiresAt: number
+      readonly answer: R
+    }
   | { readonly write: 'delete' | 'nothing'; readonly answer: R }
 
 /** Decides in one synchronous step; `found` is undefined when the key is not there. */
@@ -38,7 +44,7 @@ export function writeOf<V>(
   if (decision.write !== 'set') {
     return (operations) => operations.add(Kind.delete, key.bytes, undefined, undefined, key.length)
   }
-  const value = codec.value(decision.value)
+  const value = decision.encoded ?? codec.value(decision.value)
   const { expiresAt } = decision
   return (operations) => operations.add(Kind.put, key.bytes, value, expiresAt, key.length)
 }

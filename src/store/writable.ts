@@ -1,9 +1,10 @@
 /** The writing methods of a store: one key, many keys, transactions. */
+import { isDeepStrictEqual } from 'node:util'
 import { Kind, NEVER } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
 import { GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
 import type { Codec } from './codec.js'
-import { incremented, updated, whenAbsent, whenEqual, withExpiry } from './conditions.js'
+import { incremented, isSameMessage, updated, whenAbsent, whenEqual, withExpiry } from './conditions.js'
 import type { Decide } from './decision.js'
 import type { KeyInput } from './key-encoding.js'
 import { OpenStore, type StoreSource } from './open-store.js'
@@ -92,7 +93,7 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
   /**
    * Writes what `next` makes of the value under `key` (undefined when there is none); returning undefined removes the
    * key. Atomic: no other write comes between. `next` must be synchronous and must not write to the store itself. Without a
-   * `ttl` an expiry stays as it is. Resolves to the new value.
+   * `ttl` an expiry stays as it is. Resolves to the new value, as `get` gives it.
    */
   async update(
     key: KeyInput<K>,
@@ -103,7 +104,7 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
     const durability = durabilityOf('update', options, WRITE_NAMES.value, this.#durability)
     const expiresAt = options?.ttl === undefined ? undefined : this.#expiryOf(options.ttl)
     const make = next as unknown as (old: V | undefined) => V | undefined
-    return this.#decide(key, durability, updated(make, expiresAt, this.#expiryOf(undefined)))
+    return this.#decide(key, durability, updated(this.#codec, make, expiresAt, this.#expiryOf(undefined)))
   }
 
   /**
@@ -126,7 +127,7 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
   }
 
   /**
-   * Writes `next` only where the value equals `expected`; undefined stands for "not there", on both sides. Resolves to
+   * Writes `next` only where the value equals what `expected` is when it is stored; undefined stands for "not there", on both sides. Resolves to
    * whether it did.
    */
   async compareAndSet(
@@ -136,11 +137,9 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
     options?: WriteOptions & DurabilityOptions,
   ): Promise<boolean> {
     const durability = durabilityOf('compareAndSet', options, WRITE_NAMES.value, this.#durability)
-    const condition = whenEqual(
-      expected as V | undefined,
-      next as V | undefined,
-      this.#expiryOf(options?.ttl),
-    )
+    const stored = expected === undefined ? undefined : this.#codec.asStored(expected as V)
+    const isSame = this.#codec.values.name === 'msgpack' ? isSameMessage : isDeepStrictEqual
+    const condition = whenEqual(stored, next as V | undefined, this.#expiryOf(options?.ttl), isSame)
     return this.#decide(key, durability, condition)
   }
 

@@ -102,6 +102,15 @@ describe('update and increment', () => {
     expect(await store.exists('c')).toBe(false)
   })
 
+  test('resolve to what is stored, not to the object of the function', async () => {
+    const made = { at: new Date(0), none: undefined }
+    const answer = await store.update('a', () => made)
+    expect(answer).toStrictEqual({ at: '1970-01-01T00:00:00.000Z' })
+    expect(await store.get('a')).toStrictEqual(answer)
+    await using bytes = await open('/bytes', { fileSystem: new MemoryFileSystem() })
+    expect(await bytes.update('a', () => 'text')).toStrictEqual(Buffer.from('text'))
+  })
+
   test('let the function read the store', async () => {
     await store.set('b', 1)
     expect(await store.update('a', () => (store.getSync('b') as number) + 1)).toBe(2)
@@ -137,6 +146,26 @@ describe('compareAndSet', () => {
     expect(await store.compareAndSet('a', { x: 3 }, undefined)).toBe(true)
     expect(await store.exists('a')).toBe(false)
     expect(await store.compareAndSet('a', undefined, undefined)).toBe(true)
+  })
+
+  test('compares with what the expected value is when it is stored', async () => {
+    const at = new Date(0)
+    await store.set('a', { at, none: undefined, n: Number.NaN })
+    expect(await store.compareAndSet('a', { at, none: undefined, n: Number.NaN }, 1)).toBe(true)
+    await expect(store.compareAndSet('a', () => 1, 2)).rejects.toMatchObject({ code: 'INVALID_VALUE' })
+    await using rich = await open('/rich', { fileSystem: new MemoryFileSystem(), valueEncoding: 'msgpack' })
+    await rich.set('a', { bytes: Buffer.from('one') })
+    expect(await rich.compareAndSet('a', { bytes: new TextEncoder().encode('two') }, 2)).toBe(false)
+    expect(await rich.compareAndSet('a', { bytes: new TextEncoder().encode('one') }, 2)).toBe(true)
+    await rich.set('a', { bytes: new TextEncoder().encode('one') })
+    expect(await rich.compareAndSet('a', { bytes: Buffer.from('one') }, 2)).toBe(true)
+    class Point {
+      x = 1
+    }
+    const valueEncoding = { encode: (p: Point) => Buffer.from([p.x]), decode: (b: Buffer) => ({ x: b[0] }) }
+    await using own = await open('/own', { fileSystem: new MemoryFileSystem(), valueEncoding })
+    await own.set('a', new Point())
+    expect(await own.compareAndSet('a', new Point(), { x: 2 })).toBe(true)
   })
 
   test('compares bytes with valueEncoding buffer', async () => {
