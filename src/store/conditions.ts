@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { VarveError } from '../base/errors.js'
 import type { Codec } from './codec.js'
 import type { Decide } from './decision.js'
+import { checkSynchronous } from './synchronous.js'
 
 /** `setNX`: writes only where nothing is. */
 export function whenAbsent<V>(value: V, expiresAt: number): Decide<V, boolean> {
@@ -21,13 +22,7 @@ export function updated<V>(
 ): Decide<V, V | undefined> {
   return (found) => {
     const value = next(found?.value)
-    if (value instanceof Promise) {
-      value.catch(() => undefined)
-      throw new VarveError(
-        'INVALID_ARGUMENT',
-        'The function of update must be synchronous; use a transaction.',
-      )
-    }
+    checkSynchronous('The function of update', value, 'use a transaction')
     if (value === undefined) return { write: found === undefined ? 'nothing' : 'delete', answer: undefined }
     const encoded = codec.value(value)
     return {

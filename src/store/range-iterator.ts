@@ -19,7 +19,7 @@ import type { KeyInput } from './key-encoding.js'
 import type { Lease } from './leases.js'
 import type { ReadPoint } from './pinned-moments.js'
 import { type ByteRange, successorOf } from './range.js'
-import { checkCount, type Scan } from './range-options.js'
+import { checkCount, passes, type Scan } from './range-options.js'
 import { cursorOver, RangeScan } from './range-scan.js'
 import type { ReadSource } from './read-source.js'
 
@@ -285,7 +285,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     const key = wantsKey ? keys.decode(entry.keyBytes, entry.keyStart, entry.keyEnd) : undefined
     const value = wantsValue ? values.decode(entry.valueBytes, entry.valueStart, entry.valueEnd) : undefined
     this.#bytesLeft -= entry.keyEnd - entry.keyStart + entry.valueEnd - entry.valueStart
-    if (this.#filter === undefined || this.#filter(key as K, value as V)) {
+    if (this.#filter === undefined || passes(this.#filter(key as K, value as V))) {
       const item = this.#projection === 'entry' ? [key, value] : this.#projection === 'key' ? key : value
       this.#target.push(item as T)
       this.#left--

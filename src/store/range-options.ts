@@ -2,6 +2,7 @@
 import { shown, VarveError } from '../base/errors.js'
 import type { KeyEncoding } from './key-encoding.js'
 import { BOUND_NAMES, type ByteRange, byteRangeOf, type KeyRange } from './range.js'
+import { checkSynchronous } from './synchronous.js'
 
 /** A moment to read at: a view is one. */
 export interface Moment {
@@ -103,4 +104,11 @@ function flag(name: string, value: boolean | undefined, fallback: boolean): bool
 
 function wrong(name: string, expected: string, value: unknown): VarveError {
   return new VarveError('INVALID_ARGUMENT', `${name} must be ${expected}, not ${shown(value)}.`)
+}
+
+/** Whether a filter that gave `answer` lets the entry through. */
+export function passes(answer: unknown): boolean {
+  if (typeof answer === 'boolean') return answer
+  checkSynchronous('A filter', answer, 'filter what the iterator gives instead')
+  return Boolean(answer)
 }

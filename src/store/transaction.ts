@@ -16,7 +16,7 @@ import type { Durability, Settings } from './options.js'
 import type { PinnedMoment } from './pinned-moments.js'
 import { type ByteRange, successorOf } from './range.js'
 import { type Projection, RangeIterator } from './range-iterator.js'
-import { type Scan, type TransactionRange, transactionScanOf } from './range-options.js'
+import { passes, type Scan, type TransactionRange, transactionScanOf } from './range-options.js'
 import { nameOf, ReadSet } from './read-set.js'
 import type { ReadSource } from './read-source.js'
 import { checkKeys, Reader } from './reader.js'
@@ -198,7 +198,7 @@ export class Transaction<K, V> {
         last = keyBytes
         const key = this.#codec.keys.decode(keyBytes, 0, keyBytes.length)
         const value = this.#codec.values.decode(valueBytes, 0, valueBytes.length)
-        if (filter !== undefined && !filter(key, value)) continue
+        if (filter !== undefined && !passes(filter(key, value))) continue
         left--
         yield (projection === 'entry' ? [key, value] : projection === 'key' ? key : value) as T
         if (left <= 0) return

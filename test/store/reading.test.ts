@@ -409,6 +409,18 @@ describe('iterators', () => {
     expect(await store.keys({ reverse: true, limit: 10 }).all()).toHaveLength(10)
   })
 
+  test('a filter that returns a promise, which is always truthy, is refused', async () => {
+    const store = await openText()
+    await store.set('a', 'x')
+    const filter = (async () => {
+      throw new Error('nobody hears')
+    }) as never
+    const refused = { code: 'INVALID_ARGUMENT', message: expect.stringContaining('synchronous') }
+    await expect(store.keys({ filter }).all()).rejects.toMatchObject(refused)
+    expect(() => [...store.keys({ filter })]).toThrow(expect.objectContaining(refused))
+    expect(await store.keys({ filter: () => 1 as never }).all()).toEqual(['a'])
+  })
+
   test('a filter that throws ends it with that error, and lets go of everything', async () => {
     const { store } = await openFaulty()
     await fill(store, 0, 50)
