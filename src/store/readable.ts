@@ -117,19 +117,22 @@ export abstract class Readable<K, V> {
   }
 
   /** The exact number of entries: `count()`. */
-  len(): Promise<number> {
+  async len(...none: []): Promise<number> {
+    checkNone('len', none, 'count')
     return this.count()
   }
 
   /** The exact bytes of all live keys and values, encoded. Takes time with the number of entries. */
-  async size(): Promise<number> {
+  async size(...none: []): Promise<number> {
     this.checkOpen()
+    checkNone('size', none, 'estimateSize')
     return (await measureEntries(this.#engine, { lower: undefined, upper: undefined }, this.#at)).bytes
   }
 
   /** About the number of entries, at once: overwritten and expired ones count until compaction has removed them. */
-  estimateCount(): number {
+  estimateCount(...none: []): number {
     this.checkOpen()
+    checkNone('estimateCount', none, 'count')
     return estimateCount(this.#at.readState)
   }
 
@@ -192,4 +195,13 @@ export abstract class Readable<K, V> {
     view.checkOpen()
     return view.#at
   }
+}
+
+/** A range that is passed over in silence would give the figure of the whole store. */
+function checkNone(method: string, given: readonly unknown[], instead: string): void {
+  if (given.every((argument) => argument === undefined)) return
+  throw new VarveError(
+    'INVALID_ARGUMENT',
+    `${method} takes no argument. For a range there is ${instead}(range).`,
+  )
 }

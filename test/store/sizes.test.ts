@@ -88,3 +88,15 @@ describe('estimates', () => {
     expect(store.estimateSize()).toBe(0)
   })
 })
+
+test('what takes no range refuses one rather than tell of the whole store', async () => {
+  await using store = await openNew()
+  const range = [{ prefix: 'a' }] as unknown as []
+  const refused = (instead: string) => ({
+    code: 'INVALID_ARGUMENT',
+    message: expect.stringContaining(instead),
+  })
+  await expect(store.len(...range)).rejects.toMatchObject(refused('count(range)'))
+  await expect(store.size(...range)).rejects.toMatchObject(refused('estimateSize(range)'))
+  expect(() => store.estimateCount(...range)).toThrow(expect.objectContaining(refused('count(range)')))
+})
