@@ -218,13 +218,15 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
         this.#settings,
         (ttl) => this.#expiryOf(ttl),
       )
+      let isCommitting = false
       try {
         const result = await work(transaction)
+        isCommitting = true
         await this.#source.metrics.writeLatency.sample(transaction.commit(durability))
         return result
       } catch (error) {
-        transaction.rollback()
-        const isConflict = error instanceof VarveError && error.code === 'CONFLICT'
+        // Whatever `work` throws comes out, the conflict of another transaction too.
+        const isConflict = isCommitting && error instanceof VarveError && error.code === 'CONFLICT'
         if (!isConflict || attempt >= retries) throw error
       }
     }

@@ -29,6 +29,26 @@ describe('inside a transaction', () => {
     expect(await store.entries().all()).toEqual([['b', 3]])
   })
 
+  test('the conflict of another transaction is not taken for its own', async () => {
+    let calls = 0
+    const outer = store.transaction(async () => {
+      calls++
+      await store.transaction(async (inner) => {
+        await store.set('a', calls)
+        inner.set('a', 0)
+      }, once)
+    })
+    await expect(outer).rejects.toMatchObject({ code: 'CONFLICT' })
+    expect(calls).toBe(1)
+  })
+
+  test('an asynchronous filter is refused', async () => {
+    await store.set('a', 1)
+    const filter = (async () => false) as never
+    const reading = store.transaction((tx) => tx.keys({ filter }).all())
+    await expect(reading).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' })
+  })
+
   test('later writes of others are not seen', async () => {
     await store.set('a', 1)
     await store.transaction(async (tx) => {
