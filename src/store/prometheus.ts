@@ -1,4 +1,5 @@
 /** The statistics of a store in the Prometheus text exposition format, version 0.0.4. */
+import { shown, VarveError } from '../base/errors.js'
 import type { LatencyStatistics } from './latency.js'
 import { checkOptionNames } from './option-names.js'
 import type { StoreStatistics } from './statistics.js'
@@ -12,6 +13,10 @@ export interface PrometheusOptions {
 }
 
 const OPTION_NAMES: ReadonlySet<string> = new Set<keyof PrometheusOptions>(['prefix', 'labels'])
+
+/** What Prometheus takes for the beginning of a metric's name, and for a label; names with `__` are its own. */
+const METRIC_NAME = /^[A-Za-z_:][A-Za-z0-9_:]*$/
+const LABEL_NAME = /^(?!__)[A-Za-z_][A-Za-z0-9_]*$/
 
 type Labels = Readonly<Record<string, string | number>>
 
@@ -62,6 +67,14 @@ function escaped(label: string): string {
   return label.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')
 }
 
+function checkName(what: string, name: unknown, grammar: RegExp): void {
+  if (typeof name === 'string' && grammar.test(name)) return
+  throw new VarveError(
+    'INVALID_ARGUMENT',
+    `Prometheus takes no ${what} ${shown(name)}; it must match ${grammar.source}.`,
+  )
+}
+
 /**
  * What `store.stats()` gave, for a Prometheus scrape.
  *
@@ -72,7 +85,16 @@ function escaped(label: string): string {
  */
 export function prometheusText(statistics: StoreStatistics, options: PrometheusOptions = {}): string {
   checkOptionNames('prometheusText', options, OPTION_NAMES)
-  const text = new Exposition(options.prefix ?? 'varve', options.labels ?? {})
+  if (typeof statistics !== 'object' || statistics?.latency === undefined) {
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `prometheusText takes what store.stats() gives, not ${shown(statistics)}.`,
+    )
+  }
+  const { prefix = 'varve', labels = {} } = options
+  checkName('prefix', prefix, METRIC_NAME)
+  for (const name of Object.keys(labels)) checkName('label', name, LABEL_NAME)
+  const text = new Exposition(prefix, labels)
   text
     .counter('gets_total', 'Point reads.', statistics.gets)
     .counter('hits_total', 'Point reads that found a value.', statistics.hits)

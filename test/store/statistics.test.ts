@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
+import { prometheusText } from '../../src/store/prometheus.js'
 import type { StoreStatistics } from '../../src/store/statistics.js'
 import { WriteBatch } from '../../src/store/write-batch.js'
 import { codeOf, fill, numbered, openFaulty, openText, type TextStore, TINY, textOf } from './stores.js'
@@ -345,4 +346,21 @@ describe('latency', () => {
       latency: { read: { samples: 0, max: 0 }, write: { samples: 0, max: 0 } },
     })
   })
+})
+
+test('prometheusText refuses what are no statistics, and names that Prometheus would not take', async () => {
+  const stats = (await openText()).stats()
+  const refused = expect.objectContaining({ code: 'INVALID_ARGUMENT' })
+  for (const none of [undefined, null, 5, {}, Promise.resolve(stats)]) {
+    expect(() => prometheusText(none as never)).toThrow(refused)
+  }
+  for (const prefix of ['', '1st', 'a-b', 'a b', 'a\n', 7 as never]) {
+    expect(() => prometheusText(stats, { prefix })).toThrow(refused)
+  }
+  for (const name of ['', '1st', 'a-b', 'a:b', '__own', 'a"']) {
+    expect(() => prometheusText(stats, { labels: { [name]: 'x' } })).toThrow(refused)
+  }
+  expect(prometheusText(stats, { prefix: 'app:v2_', labels: { _store1: '"' } })).toContain(
+    'app:v2__entries{_store1="\\""} 0\n',
+  )
 })
