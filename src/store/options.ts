@@ -221,7 +221,13 @@ function checkBound({ maxEntries, maxBytes, evictionPolicy }: StoreOptions): Bou
       `evictionPolicy must be 'none', 'lru', 'lfu', 'random' or 'ttl', not ${shown(policy)}.`,
     )
   }
-  if (maxEntries === undefined && maxBytes === undefined) return undefined
+  if (maxEntries === undefined && maxBytes === undefined) {
+    if (policy === 'none') return undefined
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `evictionPolicy ${shown(policy)} makes room in a bounded store. Set maxEntries or maxBytes too.`,
+    )
+  }
   return {
     maxEntries: integer('maxEntries', maxEntries, MOST_ENTRIES, 1, MOST_ENTRIES),
     maxBytes: integer('maxBytes', maxBytes, Infinity, 1, Number.MAX_SAFE_INTEGER),

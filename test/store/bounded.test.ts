@@ -362,3 +362,11 @@ test('a store in memory is bounded too', async () => {
   for (let i = 0; i < 10; i++) await store.set(`key ${i}`, '12345')
   expect((await contentsOf(store)).map(([key]) => key)).toEqual(['key 8', 'key 9'])
 })
+
+test('a policy without a bound to keep is refused, and says what to set', async () => {
+  const opening = openInMemory({ evictionPolicy: 'lru' })
+  const message = expect.stringContaining('Set maxEntries or maxBytes')
+  await expect(opening).rejects.toMatchObject({ code: 'INVALID_ARGUMENT', message })
+  await using store = await openInMemory({ evictionPolicy: 'none' })
+  expect(store.isOpen).toBe(true)
+})
