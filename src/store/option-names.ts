@@ -18,10 +18,15 @@ export function checkOptionNames(whose: string, options: unknown, known: Readonl
 
 function unknownOption(whose: string, name: string, known: ReadonlySet<string>): VarveError {
   const names = [...known]
-  const nearest = names.reduce((best, next) => (distance(name, next) < distance(name, best) ? next : best))
+  const far = (option: string): number => distance(name.toLowerCase(), option.toLowerCase())
+  const nearest = names.reduce((best, next) => (far(next) < far(best) ? next : best))
+  const isNear = far(nearest) <= Math.min(2, nearest.length / 2)
+  const advice = isNear
+    ? `The nearest that there is: ${JSON.stringify(nearest)}`
+    : `There are ${names.map((one) => JSON.stringify(one)).join(', ')}`
   return new VarveError(
     'INVALID_ARGUMENT',
-    `There is no option ${JSON.stringify(name)} of ${whose}. The nearest that there is: ${JSON.stringify(nearest)}.`,
+    `There is no option ${JSON.stringify(name)} of ${whose}. ${advice}.`,
   )
 }
 

@@ -171,6 +171,12 @@ describe.each(Object.entries(CALLS))('%s', (_name, { call, wrong, named, meant }
   })
 })
 
+test('a name that no option is near to is not put down to one', async () => {
+  const store = await openText()
+  const { message } = await failureOf(() => store.set('a', 'x', { colour: 1 } as never))
+  expect(message).toContain('"colour" of set. There are "ttl", "durability"')
+})
+
 describe('the options of an iterator', () => {
   const WRONG: [string, unknown][] = [
     ['reverse', 'yes'],
