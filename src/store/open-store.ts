@@ -37,6 +37,7 @@ export abstract class OpenStore<K, V> extends Readable<K, V> {
 
   /** Calls `listener` on each event of that name. */
   on<E extends keyof StoreEvents>(event: E, listener: (payload: StoreEvents<K, V>[E]) => void): this {
+    this.checkOpen()
     this.#source.parts.events.on(event, listener as (payload: StoreEvents[E]) => void)
     return this
   }

@@ -183,7 +183,10 @@ const POLICIES: readonly EvictionPolicyName[] = ['none', 'lru', 'lfu', 'random',
 export function checkDuration(name: string, value: number | undefined, fallback: number): number {
   if (value === undefined) return fallback
   if (typeof value !== 'number' || !(value >= 0)) {
-    throw new VarveError('INVALID_ARGUMENT', `${name} must be a number of milliseconds, 0 or more.`)
+    throw new VarveError(
+      'INVALID_ARGUMENT',
+      `${name} must be a number of milliseconds, 0 or more, not ${shown(value)}.`,
+    )
   }
   return value
 }

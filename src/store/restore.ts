@@ -77,7 +77,10 @@ export async function checkStoreIn(engine: Engine, path: string): Promise<void> 
   } catch (error) {
     throw ioError(error, 'examining', current)
   }
-  if (!isThere) throw new VarveError('NOT_FOUND', `There is no snapshot in ${path}.`, { path })
+  if (!isThere)
+    throw new VarveError('NOT_FOUND', `There is no snapshot in ${path}. snapshots() lists the store's own.`, {
+      path,
+    })
 }
 
 /**

@@ -199,7 +199,11 @@ export class Snapshots {
       throw ioError(error, 'examining', path)
     }
     if (isSnapshotId(id) && status?.kind === 'directory') return path
-    throw new VarveError('NOT_FOUND', `There is no snapshot ${shown(id)}.`, { path })
+    throw new VarveError(
+      'NOT_FOUND',
+      `There is no snapshot ${shown(id)}. snapshots() lists those that there are.`,
+      { path },
+    )
   }
 
   async #find(idOrPath: string): Promise<string> {

@@ -1,7 +1,7 @@
 /** How user values become bytes and back. A decoded value never shares memory with the store. */
 import { Packr } from 'msgpackr'
 import { copyBytes } from '../base/bytes.js'
-import { VarveError } from '../base/errors.js'
+import { shown, VarveError } from '../base/errors.js'
 import { checkRichMessage } from '../base/message-pack.js'
 import { decodeUtf8 } from './key-encoding.js'
 
@@ -60,7 +60,9 @@ const buffer: ValueEncoding<Uint8Array | string> = {
   encode(value) {
     if (value instanceof Uint8Array) return value
     if (typeof value === 'string') return Buffer.from(value, 'utf8')
-    throw invalidValue("With valueEncoding 'buffer' a value must be a Uint8Array or a string.")
+    throw invalidValue(
+      `With valueEncoding 'buffer' a value must be a Uint8Array or a string, not ${shown(value)}.`,
+    )
   },
   name: 'buffer',
   decode: copyToBuffer,
@@ -69,7 +71,8 @@ const buffer: ValueEncoding<Uint8Array | string> = {
 
 const utf8: ValueEncoding<string> = {
   encode(value) {
-    if (typeof value !== 'string') throw invalidValue("With valueEncoding 'utf8' a value must be a string.")
+    if (typeof value !== 'string')
+      throw invalidValue(`With valueEncoding 'utf8' a value must be a string, not ${shown(value)}.`)
     if (!value.isWellFormed()) {
       throw invalidValue('The value has a lone surrogate, which UTF-8 cannot hold. Use toWellFormed().')
     }
@@ -120,7 +123,9 @@ const msgpack: ValueEncoding<unknown> = {
       return packr.pack(value)
     } catch (error) {
       throw invalidValue(
-        `The value cannot be written as MessagePack: ${error instanceof Error ? error.message : error}`,
+        error instanceof RangeError
+          ? 'The value cannot be written as MessagePack: it is nested too deeply, or contains itself.'
+          : `The value cannot be written as MessagePack: ${error instanceof Error ? error.message : error}`,
         error,
       )
     }

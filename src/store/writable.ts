@@ -148,7 +148,7 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
   /** Lets the entry expire in `ttlMs` milliseconds; resolves to whether it was there. 0 takes an expiry away. */
   async expire(key: KeyInput<K>, ttlMs: number, options?: DurabilityOptions): Promise<boolean> {
     if (ttlMs === undefined)
-      throw new VarveError('INVALID_ARGUMENT', 'expire takes a number of milliseconds.')
+      throw new VarveError('INVALID_ARGUMENT', 'expire takes a number of milliseconds, not undefined.')
     const durability = durabilityOf('expire', options, WRITE_NAMES.durable, this.#durability)
     return this.#decide(key, durability, withExpiry(this.#expiryOf(ttlMs)))
   }

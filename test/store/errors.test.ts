@@ -117,6 +117,16 @@ describe('bad arguments are refused before anything is written', () => {
     }
   })
 
+  test('what to do about it is said', async () => {
+    const store = await openText()
+    const told = (text: string) => ({ message: expect.stringContaining(text) })
+    await expect(store.deleteSnapshot('none')).rejects.toMatchObject(told('snapshots()'))
+    await expect(store.restoreSnapshot('/none')).rejects.toMatchObject(told('snapshots()'))
+    await expect(store.expire('a', -1)).rejects.toMatchObject(told('not -1'))
+    await store.close()
+    expect(await codeOf(() => store.on('flush', () => undefined))).toBe('CLOSED')
+  })
+
   test.each([undefined, '', 5, null])('a path that is %j', async (path) => {
     expect(await codeOf(() => open(path as never, { fileSystem: new MemoryFileSystem() }))).toBe(
       'INVALID_ARGUMENT',

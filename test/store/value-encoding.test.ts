@@ -229,3 +229,12 @@ describe('an encoding of your own', () => {
     }
   })
 })
+
+test('what cannot be written is told as what it is', () => {
+  const told = (text: string) => expect.objectContaining({ message: expect.stringContaining(text) })
+  const cyclic: unknown[] = []
+  cyclic.push(cyclic)
+  expect(() => msgpack.encode(cyclic)).toThrow(told('contains itself'))
+  expect(() => utf8.encode(5 as never)).toThrow(told('not 5'))
+  expect(() => buffer.encode([1] as never)).toThrow(told('not an array'))
+})
