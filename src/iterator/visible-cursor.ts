@@ -2,7 +2,8 @@
  * What a reader sees at one moment: of each user key the newest version at or before a sequence number, unless that
  * is a tombstone or has expired. Entries come out once a key, in key order, in either direction.
  *
- * Not a `Cursor`: it knows only user keys. `NotResident` and errors pass through; then seek again.
+ * Not a `Cursor`: it knows only user keys. `NotResident` and errors pass through; then seek again, behind the keys that were
+ * passed over meanwhile: a long run of what nobody sees must not be gone through once for each block of it.
  *
  * What must always hold, whatever the files say: each key lies behind the one before, so every scan ends, those too that
  * find their place again by key. Entries out of order are `CORRUPTION`.
@@ -10,12 +11,24 @@
 import { compareBytes, copyOf, EMPTY } from '../base/bytes.js'
 import { expiryOf, isTombstone, Kind, MAX_SEQUENCE, userValueStart } from '../base/entry.js'
 import { type Cursor, outOfOrder } from './cursor.js'
+import { NotResident } from './not-resident.js'
+
+/** Keys that are passed over between two looks at the event loop. */
+const PAUSE_KEYS = 4096
 
 export class VisibleCursor {
   readonly #cursor: Cursor
   readonly #sequence: number
   readonly #now: number
   valid = false
+  /** What to do after each {@link PAUSE_KEYS} keys that nobody sees, thrown as a `NotResident`; undefined: go on. */
+  pause: (() => Promise<void>) | undefined
+  #untilPause = PAUSE_KEYS
+  /** Whether keys were passed over since this was set to false, and which was the last of them. */
+  hasPassed = false
+  passedBytes: Uint8Array = EMPTY
+  passedStart = 0
+  passedEnd = 0
   keyBytes: Uint8Array = EMPTY
   keyStart = 0
   keyEnd = 0
@@ -86,6 +99,7 @@ export class VisibleCursor {
         if (order < 0) throw outOfOrder()
       }
       if (this.#describe(cursor)) return
+      this.#pass(keyBytes, keyStart, keyEnd)
       skipping = true
       skipBytes = keyBytes
       skipStart = keyStart
@@ -115,8 +129,20 @@ export class VisibleCursor {
         this.valid = true
         return
       }
+      this.#pass(keyBytes, keyStart, keyEnd)
     }
     this.valid = false
+  }
+
+  /** Nobody sees the key, nor needs to look at it again. */
+  #pass(keyBytes: Uint8Array, keyStart: number, keyEnd: number): void {
+    this.hasPassed = true
+    this.passedBytes = keyBytes
+    this.passedStart = keyStart
+    this.passedEnd = keyEnd
+    if (--this.#untilPause > 0) return
+    this.#untilPause = PAUSE_KEYS
+    if (this.pause !== undefined) throw new NotResident(this.pause)
   }
 
   /** Takes over the entry; false when it is a tombstone or has expired. */

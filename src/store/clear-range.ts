@@ -26,6 +26,10 @@ export async function addTombstones(
   try {
     const fetcher = new BlockFetcher(tableCache, { blocking: false, fillCache: false })
     const cursor = new VisibleCursor(cursorOver(state, fetcher), sequence, clock.now())
+    cursor.pause = async () => {
+      fetcher.settle()
+      await engine.turn.spend(STEP_KEYS * KEY_COST)
+    }
     const scan = new RangeScan(cursor, range, false)
     let stepEnd = 0
     const take = ({ keyBytes, keyStart, keyEnd }: VisibleCursor): boolean => {

@@ -27,11 +27,12 @@ export async function measureEntries(engine: ReadSource, range: ByteRange, at: R
   const state = at.readState.pin()
   try {
     const fetcher = new BlockFetcher(tableCache, { blocking: false, fillCache: false })
-    const scan = new RangeScan(
-      new VisibleCursor(cursorOver(state, fetcher), sequence, clock.now()),
-      range,
-      false,
-    )
+    const cursor = new VisibleCursor(cursorOver(state, fetcher), sequence, clock.now())
+    cursor.pause = async () => {
+      fetcher.settle()
+      await engine.turn.spend(STEP_ENTRIES * ENTRY_COST)
+    }
+    const scan = new RangeScan(cursor, range, false)
     let count = 0
     let stepEnd = 0
     let bytes = 0

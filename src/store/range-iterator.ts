@@ -31,6 +31,8 @@ const FIRST_CHUNK = 8
 const LARGEST_CHUNK = 512
 /** A chunk ends early at this many bytes of keys and values. */
 const CHUNK_BYTES = 128 * 1024
+/** What a long run of keys that nobody sees costs of a turn's budget: all of it. */
+const PAUSE_COST = 256 * 1024
 /** What a chunk costs of a turn's budget. */
 const CHUNK_COST = 16 * 1024
 
@@ -40,6 +42,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   /** On the read state. */
   readonly #lease: Lease
   readonly #fetcher: BlockFetcher
+  readonly #entries: VisibleCursor
   readonly #scan: RangeScan
   readonly #range: ByteRange
   readonly #reverse: boolean
@@ -62,6 +65,10 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   #failure: unknown
   /** The asynchronous operation that is under way; the next one waits for it. */
   #pending: Promise<unknown> | undefined
+  readonly #pause = async (): Promise<void> => {
+    this.#fetcher.settle()
+    await this.#engine.turn.spend(PAUSE_COST)
+  }
   readonly #take = (entry: VisibleCursor): boolean => this.#takeEntry(entry)
 
   constructor(
@@ -88,8 +95,8 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
       fillBytes: tableCache.blockCache.capacityBytes / 2,
     })
     const state = at.readState
-    const entries = new VisibleCursor(cursorOver(state, this.#fetcher), at.sequence, clock.now())
-    this.#scan = new RangeScan(entries, this.#range, this.#reverse)
+    this.#entries = new VisibleCursor(cursorOver(state, this.#fetcher), at.sequence, clock.now())
+    this.#scan = new RangeScan(this.#entries, this.#range, this.#reverse)
     this.#lease = engine.leases.begin('iterator', this, state.pin())
   }
 
@@ -236,6 +243,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   async #fillChunk(target: T[], length: number): Promise<void> {
     await this.#engine.turn.spend(CHUNK_COST)
     this.#fetcher.blocking = false
+    this.#entries.pause = this.#pause
     this.#begin(target, length)
     for (;;) {
       this.#check()
@@ -255,6 +263,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   #fillSync(target: T[], length: number): void {
     this.#check()
     this.#fetcher.blocking = true
+    this.#entries.pause = undefined
     this.#begin(target, length)
     try {
       this.#mayHaveMore = this.#scan.fill(this.#take) && this.#left > 0

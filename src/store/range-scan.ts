@@ -3,7 +3,7 @@
  *
  * Synchronous and resumable: `fill` hands out entries until it has enough, the range ends, or something is not in
  * memory. After a `NotResident` the driver loads it and calls `fill` again; the scan finds its place behind the last
- * entry that was handed out. So the blocking and the non-blocking iterator run the same code.
+ * entry that was handed out or key that was passed over. So the blocking and the non-blocking iterator run the same code.
  */
 import { compareBytes, EMPTY } from '../base/bytes.js'
 import { ConcatenatingCursor } from '../iterator/concatenating-cursor.js'
@@ -38,7 +38,7 @@ export class RangeScan {
   /** Whether the cursor stands on the last entry that was handed out. */
   #positioned = false
   #finished: boolean
-  /** The last key that was handed out; `undefined` before the first. Kept as it lies: the read state is pinned. */
+  /** The last key that was handed out or passed over; `undefined` before the first. Kept as it lies: the read state is pinned. */
   #lastBytes: Uint8Array | undefined
   #lastStart = 0
   #lastEnd = 0
@@ -56,6 +56,7 @@ export class RangeScan {
     this.#positioned = false
     this.#finished = isEmptyRange(range)
     this.#lastBytes = undefined
+    this.#entries.hasPassed = false
   }
 
   /** Hands entries to `take` until it returns false or the range ends; whether there may be more. */
@@ -72,6 +73,7 @@ export class RangeScan {
       this.#lastBytes = entries.keyBytes
       this.#lastStart = entries.keyStart
       this.#lastEnd = entries.keyEnd
+      entries.hasPassed = false
       if (!wantsMore) {
         this.#positioned = true
         return true
@@ -89,6 +91,11 @@ export class RangeScan {
   #position(): void {
     const entries = this.#entries
     const { lower, upper } = this.#range
+    if (entries.hasPassed) {
+      this.#lastBytes = entries.passedBytes
+      this.#lastStart = entries.passedStart
+      this.#lastEnd = entries.passedEnd
+    }
     const last = this.#lastBytes
     if (this.#reverse) {
       if (last !== undefined) entries.seekBefore(last, this.#lastStart, this.#lastEnd)

@@ -28,6 +28,10 @@ export async function takeStock(
   try {
     const fetcher = new BlockFetcher(engine.parts.tableCache, { blocking: false, fillCache: false })
     const cursor = new VisibleCursor(cursorOver(state, fetcher), sequence, -NEVER)
+    cursor.pause = async () => {
+      fetcher.settle()
+      await engine.turn.spend(STEP_ENTRIES * ENTRY_COST)
+    }
     const scan = new RangeScan(cursor, { lower: undefined, upper: undefined }, false)
     let stepEnd = 0
     const take = (entry: VisibleCursor): boolean => {

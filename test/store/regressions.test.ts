@@ -280,3 +280,30 @@ test('a short read of the footer that was just written is no corruption', async 
   expect(await store.get('a')).toBe('1')
   await store.close()
 })
+
+test.each([false, true])(
+  'a long run of keys that nobody sees is gone through once (reverse: %s)',
+  async (reverse) => {
+    const clock = new ManualClock()
+    const store = await open<string, string>('/db', {
+      valueEncoding: 'utf8',
+      clock,
+      fileSystem: new MemoryFileSystem(),
+      blockSize: 256,
+      cacheSize: 0,
+      cleanupInterval: 0,
+    })
+    const batch = new WriteBatch<string, string>()
+    for (let i = 0; i < 10_000; i++) batch.set(`key ${String(i).padStart(6, '0')}`, 'value', { ttl: 1000 })
+    batch.set('a', 'first').set('z', 'last')
+    await store.applyBatch(batch)
+    await store.flush()
+    clock.advance(2000)
+    const before = store.stats().cache.misses
+    expect(await store.keys({ reverse }).all()).toEqual(reverse ? ['z', 'a'] : ['a', 'z'])
+    expect(await store.count()).toBe(2)
+    // Two scans of some thousand blocks, each asked for in vain once, and again when it is there.
+    expect(store.stats().cache.misses - before).toBeLessThan(20_000)
+    await store.close()
+  },
+)
