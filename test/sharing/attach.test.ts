@@ -338,6 +338,11 @@ test('what cannot be posted is refused, and a conflict of the user is not tried 
   })
   await expect(conflicting).rejects.toMatchObject({ message: 'my own' })
   expect(calls).toBe(1)
+  const endless = attached.update('a', () => {
+    void attached.set('a', 'inner')
+    return 'outer'
+  })
+  await expect(endless).rejects.toMatchObject({ code: 'CONFLICT' })
 })
 
 test('estimates and splits of an attached store know what is in memory', async () => {

@@ -12,7 +12,7 @@ import type { SearchKey } from '../../memtable/search-key.js'
 import { BlockFetcher } from '../../sstable/block-fetcher.js'
 import { GroupBuffer, OPERATIONS_START } from '../../wal/group-buffer.js'
 import type { Codec } from '../codec.js'
-import { type Decide, describe, type Found, writeOf } from '../decision.js'
+import { conflict, type Decide, describe, type Found, writeOf } from '../decision.js'
 import { Deferred } from '../deferred.js'
 import type { Durability } from '../options.js'
 import type { PinnedMoment } from '../pinned-moments.js'
@@ -28,6 +28,9 @@ const MAX_GROUP_BYTES = 256 * 1024
 
 /** What a group begins with: most hold a write or two. */
 const FIRST_BYTES = 512
+
+/** How often a write is decided anew because others were faster, or because it changes its key itself. */
+const MAX_ATTEMPTS = 1000
 
 /** Writes of one durability, on their way to the owner. */
 class RemoteGroup implements WriteGroup {
@@ -104,7 +107,7 @@ export class RemoteWriter implements Writer {
   ): Promise<R> {
     const read = new ReadSet()
     read.addKey(nameOf(key), key.bytes.slice(0, key.length))
-    for (;;) {
+    for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
       // What this thread wrote before is part of what is there.
       await this.settled()
       this.#state.catchUp()
@@ -119,6 +122,7 @@ export class RemoteWriter implements Writer {
         moment.unpin()
       }
     }
+    throw conflict()
   }
 
   clear(range: ByteRange | undefined, durability: Durability): Promise<void> {
