@@ -16,8 +16,8 @@ import { keyAt, Values } from '../dataset.js'
 
 const dist = process.env.VARVE_DIST ?? '../../dist'
 const { open, WriteBatch } = await import(`${dist}/index.js`)
-const { EntryDirectory } = await import(`${dist}/store/entry-directory.js`)
-const { evictionPolicyOf } = await import(`${dist}/store/eviction-policy.js`)
+const { EntryDirectory } = await import(`${dist}/store/eviction/entry-directory.js`)
+const { evictionPolicyOf } = await import(`${dist}/store/eviction/eviction-policy.js`)
 
 const ENTRIES = Number(process.argv[2] ?? 100_000)
 const ROUNDS = 60

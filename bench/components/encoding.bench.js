@@ -13,8 +13,8 @@ const { crc32, portableCrc32 } = await import(`${dist}/base/checksum.js`)
 const { compareBytes } = await import(`${dist}/base/bytes.js`)
 const { hash32 } = await import(`${dist}/base/hash.js`)
 const { SearchKey } = await import(`${dist}/memtable/search-key.js`)
-const { keyEncodingOf } = await import(`${dist}/store/key-encoding.js`)
-const { valueEncodingOf } = await import(`${dist}/store/value-encoding.js`)
+const { keyEncodingOf } = await import(`${dist}/store/encodings/key-encoding.js`)
+const { valueEncodingOf } = await import(`${dist}/store/encodings/value-encoding.js`)
 
 const COUNT = 1000
 const bench = new Bench({ time: 500, warmupTime: 100 })

@@ -1,13 +1,13 @@
 /** Targets: the encodings of users' keys and values. */
 import { unpackMessage } from '../../dist/base/message-pack.js'
 import { SearchKey } from '../../dist/memtable/search-key.js'
-import { keyEncodingOf } from '../../dist/store/key-encoding.js'
-import { valueEncodingOf } from '../../dist/store/value-encoding.js'
+import { keyEncodingOf } from '../../dist/store/encodings/key-encoding.js'
+import { valueEncodingOf } from '../../dist/store/encodings/value-encoding.js'
 import { mutateBytes } from '../mutate.js'
 import { Digest, Finding } from '../outcome.js'
 import { hostileValue } from '../values.js'
 
-/** @param {import('../../dist/store/key-encoding.js').KeyEncodingName} name @param {unknown} key */
+/** @param {import('../../dist/store/encodings/key-encoding.js').KeyEncodingName} name @param {unknown} key */
 function keyBytes(name, key) {
   const target = new SearchKey()
   keyEncodingOf(name).encode(key, target)

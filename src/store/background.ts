@@ -19,9 +19,9 @@ import type { Memtable } from '../memtable/memtable.js'
 import { type TableMetadata, totalBytes } from '../version/table-metadata.js'
 import { LEVEL_COUNT, type VersionEdit } from '../version/version-edit.js'
 import type { VersionSet } from '../version/version-set.js'
+import type { StallGate } from './commit/stall-gate.js'
 import { Deferred } from './deferred.js'
 import type { StoreEmitter } from './events.js'
-import type { StallGate } from './stall-gate.js'
 
 /** What background work needs of the store. */
 export interface BackgroundHost {

@@ -13,7 +13,7 @@ import type { FileSystem } from '../env/file-system.js'
 import { NodeFileSystem } from '../env/node-file-system.js'
 import { SystemClock } from '../env/system-clock.js'
 import { checkOptionNames } from './option-names.js'
-import { isSnapshotId, isUnfinishedName, listSnapshotIds } from './snapshot-directory.js'
+import { isSnapshotId, isUnfinishedName, listSnapshotIds } from './snapshots/snapshot-directory.js'
 import { takeLock } from './store-directory.js'
 import { checkPath, refuseMissing, refuseOpen, type ToolOptions } from './verify.js'
 

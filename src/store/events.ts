@@ -2,8 +2,8 @@
 import { EventEmitter } from 'node:events'
 import { shown, VarveError } from '../base/errors.js'
 import type { CompactionReason } from '../compaction/compaction-plan.js'
-import type { OpenReader } from './leases.js'
-import type { StallStatistics } from './stall-gate.js'
+import type { StallStatistics } from './commit/stall-gate.js'
+import type { OpenReader } from './reading/leases.js'
 
 /** What `store.on(name, listener)` hands to a listener, by event name. */
 export interface StoreEvents<K = unknown, V = unknown> {

@@ -11,8 +11,8 @@ import type { ArenaPool } from '../memtable/arena.js'
 import { Memtable } from '../memtable/memtable.js'
 import type { Version } from '../version/version.js'
 import { OperationReader } from '../wal/operation.js'
-import { PinnedMoments } from './pinned-moments.js'
-import { ReadState } from './read-state.js'
+import { PinnedMoments } from './reading/pinned-moments.js'
+import { ReadState } from './reading/read-state.js'
 
 /** What was written. */
 export interface WriteCounts {

@@ -1,9 +1,9 @@
 /** What every open store has, whether it writes or only reads: a place, views, events and an end. */
 import { VarveError } from '../base/errors.js'
-import type { Codec } from './codec.js'
+import type { Codec } from './encodings/codec.js'
 import type { StoreEmitter, StoreEvents } from './events.js'
-import type { ReadSource } from './read-source.js'
 import { Readable } from './readable.js'
+import type { ReadSource } from './reading/read-source.js'
 import { View } from './view.js'
 
 /** What an open store is made on. */

@@ -11,21 +11,21 @@ import { MemoryFileSystem } from '../env/memory-file-system.js'
 import { NodeFileSystem } from '../env/node-file-system.js'
 import { SystemClock } from '../env/system-clock.js'
 import { WorkerExecutor } from '../env/worker-executor.js'
-import { Codec } from './codec.js'
+import { Codec } from './encodings/codec.js'
+import { type KeyEncodingName, type KeyOf, keyEncodingOf } from './encodings/key-encoding.js'
+import {
+  type AnyValueEncoding,
+  type ValueEncodingName,
+  type ValueOf,
+  valueEncodingOf,
+} from './encodings/value-encoding.js'
 import { KeepAlive } from './keep-alive.js'
-import { type KeyEncodingName, type KeyOf, keyEncodingOf } from './key-encoding.js'
 import { checkOptionNames } from './option-names.js'
 import { resolveSettings, type Settings, STORE_OPTION_NAMES, type StoreOptions } from './options.js'
 import { ReadOnlyEngine } from './read-only-engine.js'
 import { ReadOnlyStore } from './read-only-store.js'
 import { type OpenEngine, openEngine } from './recovery.js'
 import { Store } from './store.js'
-import {
-  type AnyValueEncoding,
-  type ValueEncodingName,
-  type ValueOf,
-  valueEncodingOf,
-} from './value-encoding.js'
 
 /** Where a store without a disk believes itself to be. */
 const IN_MEMORY_PATH = ':memory:'

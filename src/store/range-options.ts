@@ -1,6 +1,6 @@
 /** The options of an iterator, and the check of what a user gives for them. */
 import { shown, VarveError } from '../base/errors.js'
-import type { KeyEncoding } from './key-encoding.js'
+import type { KeyEncoding } from './encodings/key-encoding.js'
 import { BOUND_NAMES, type ByteRange, byteRangeOf, type KeyRange } from './range.js'
 import { checkSynchronous } from './synchronous.js'
 

@@ -2,7 +2,7 @@
 import { compareKeys } from '../base/bytes.js'
 import { VarveError } from '../base/errors.js'
 import { SearchKey } from '../memtable/search-key.js'
-import type { KeyEncoding, KeyPrefix } from './key-encoding.js'
+import type { KeyEncoding, KeyPrefix } from './encodings/key-encoding.js'
 import { checkOptionNames } from './option-names.js'
 
 /** Bounds of a range of keys. All that are given hold together. */

@@ -1,9 +1,9 @@
 /** The read-only store: everything that reads, and a clear answer from everything that writes. */
 import { VarveError } from '../base/errors.js'
-import type { Codec } from './codec.js'
+import type { Codec } from './encodings/codec.js'
 import { OpenStore } from './open-store.js'
 import type { ReadOnlyEngine } from './read-only-engine.js'
-import { type StoreStatistics, statisticsOf } from './statistics.js'
+import { type StoreStatistics, statisticsOf } from './statistics/statistics.js'
 import type { Store } from './store.js'
 
 /**

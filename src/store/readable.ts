@@ -1,16 +1,16 @@
 /** What the store and a read view have in common: reading, at the newest state or at a pinned moment. */
 import { shown, VarveError } from '../base/errors.js'
-import type { Codec } from './codec.js'
-import { measureEntries } from './count.js'
-import { estimateBytes, estimateCount } from './estimate.js'
-import type { KeyInput, KeyPrefix } from './key-encoding.js'
-import type { ReadPoint } from './pinned-moments.js'
+import type { Codec } from './encodings/codec.js'
+import type { KeyInput, KeyPrefix } from './encodings/key-encoding.js'
 import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
-import { type Projection, RangeIterator } from './range-iterator.js'
 import { type Moment, type RangeOptions, scanOf } from './range-options.js'
-import type { ReadSource } from './read-source.js'
-import { type Entry, Reader } from './reader.js'
-import { splitKeys } from './split-range.js'
+import { measureEntries } from './reading/count.js'
+import { estimateBytes, estimateCount } from './reading/estimate.js'
+import type { ReadPoint } from './reading/pinned-moments.js'
+import { type Projection, RangeIterator } from './reading/range-iterator.js'
+import type { ReadSource } from './reading/read-source.js'
+import { type Entry, Reader } from './reading/reader.js'
+import { splitKeys } from './reading/split-range.js'
 
 /** What {@link Readable.splitRange} makes at most. */
 const MOST_PARTS = 10_000

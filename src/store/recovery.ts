@@ -27,7 +27,7 @@ import { LiveState } from './live-state.js'
 import { replayInto } from './log-replay.js'
 import { ObsoleteTables } from './obsolete-tables.js'
 import type { Settings } from './options.js'
-import { collectSnapshotLeftovers } from './snapshot-directory.js'
+import { collectSnapshotLeftovers } from './snapshots/snapshot-directory.js'
 import { checkFacts, notFound, prepareDirectory, takeLock } from './store-directory.js'
 
 /** What a store runs on. */

@@ -18,7 +18,7 @@ import { type Rebuilt, rebuild } from '../repair/rebuild.js'
 import { writeCheckpoint } from '../version/checkpoint.js'
 import { listDirectory } from '../version/recover-state.js'
 import { checkOptionNames } from './option-names.js'
-import { removeTree } from './snapshot-directory.js'
+import { removeTree } from './snapshots/snapshot-directory.js'
 import { checkPath, refuseMissing, refuseOpen, type ToolOptions } from './verify.js'
 
 /** Options of `repair`. */

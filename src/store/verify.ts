@@ -9,8 +9,8 @@ import { type OnProgress, Progress } from '../repair/progress.js'
 import { type DirectoryCensus, type LiveStore, verifyDirectory } from '../repair/verify-directory.js'
 import type { Engine } from './engine.js'
 import { checkOptionNames } from './option-names.js'
-import { listSnapshotIds, snapshotsPath } from './snapshot-directory.js'
-import { readSnapshotFacts } from './snapshot-facts.js'
+import { listSnapshotIds, snapshotsPath } from './snapshots/snapshot-directory.js'
+import { readSnapshotFacts } from './snapshots/snapshot-facts.js'
 
 /** Options of `verify` and `store.verify()`. */
 export interface VerifyOptions {

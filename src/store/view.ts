@@ -1,12 +1,11 @@
 /** A read view: the store as it was at one moment, held in memory. */
 
 import { VarveError } from '../base/errors.js'
-import type { Codec } from './codec.js'
-import type { Lease } from './leases.js'
-
+import type { Codec } from './encodings/codec.js'
 import type { Moment } from './range-options.js'
-import type { ReadSource } from './read-source.js'
 import { Readable } from './readable.js'
+import type { Lease } from './reading/leases.js'
+import type { ReadSource } from './reading/read-source.js'
 
 /**
  * A pinned moment. Reads see exactly what was committed before the view was made; entries whose time to live has run

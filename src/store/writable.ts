@@ -3,15 +3,23 @@ import { isDeepStrictEqual } from 'node:util'
 import { Kind, NEVER } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
 import { GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
-import type { Codec } from './codec.js'
-import { incremented, isSameMessage, updated, whenAbsent, whenEqual, withExpiry } from './conditions.js'
-import type { Decide } from './decision.js'
-import type { KeyInput } from './key-encoding.js'
+import {
+  incremented,
+  isSameMessage,
+  updated,
+  whenAbsent,
+  whenEqual,
+  withExpiry,
+} from './commit/conditions.js'
+import type { Decide } from './commit/decision.js'
+import type { WriteGroup, Writer } from './commit/writer.js'
+import type { Codec } from './encodings/codec.js'
+import type { KeyInput } from './encodings/key-encoding.js'
+import type { ValueInput } from './encodings/value-encoding.js'
 import { OpenStore, type StoreSource } from './open-store.js'
 import { checkDuration, type Durability, type Settings } from './options.js'
 import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
-import { Transaction } from './transaction.js'
-import type { ValueInput } from './value-encoding.js'
+import { Transaction } from './transactions/transaction.js'
 import { WriteBatch } from './write-batch.js'
 import {
   checkRetries,
@@ -21,7 +29,6 @@ import {
   WRITE_NAMES,
   type WriteOptions,
 } from './write-options.js'
-import type { WriteGroup, Writer } from './writer.js'
 
 /** What {@link Store.applyBatch} did. */
 export interface BatchResult {

@@ -1,9 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { VarveError } from '../../src/base/errors.js'
 import { ManualClock } from '../../src/env/manual-clock.js'
-import { PinnedSequences } from '../../src/store/pinned-sequences.js'
-import { StallGate, type StallStatistics } from '../../src/store/stall-gate.js'
-import { FREE, slowdownDelayMs, stallStateOf, type WriteLimits } from '../../src/store/write-controller.js'
+import { StallGate, type StallStatistics } from '../../src/store/commit/stall-gate.js'
+import {
+  FREE,
+  slowdownDelayMs,
+  stallStateOf,
+  type WriteLimits,
+} from '../../src/store/commit/write-controller.js'
+import { PinnedSequences } from '../../src/store/reading/pinned-sequences.js'
 
 describe('stallStateOf', () => {
   const limits: WriteLimits = {

@@ -2,7 +2,7 @@
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { openInMemory, type StoreOptions, WriteBatch } from '../../src/index.js'
-import { EntryDirectory } from '../../src/store/entry-directory.js'
+import { EntryDirectory } from '../../src/store/eviction/entry-directory.js'
 import { CRASH_PROFILES, FaultFileSystem, ManualClock, MemoryFileSystem } from '../../src/testing.js'
 import { randomFrom } from '../model/random.js'
 import { contentsOf, openBounded, turns } from './bounded-stores.js'

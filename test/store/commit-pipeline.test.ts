@@ -1,7 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Kind } from '../../src/base/entry.js'
 import { ManualClock } from '../../src/env/manual-clock.js'
-import { type CommitGroup, CommitPipeline, type CommitTarget } from '../../src/store/commit-pipeline.js'
+import {
+  type CommitGroup,
+  CommitPipeline,
+  type CommitTarget,
+} from '../../src/store/commit/commit-pipeline.js'
 import { Deferred } from '../../src/store/deferred.js'
 import type { Durability } from '../../src/store/options.js'
 import { TurnBudget } from '../../src/store/turn-budget.js'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { IndexedHeap } from '../../src/store/indexed-heap.js'
+import { IndexedHeap } from '../../src/store/eviction/indexed-heap.js'
 
 test('keeps slots in order while they come, go and change', () => {
   const slot = fc.nat(200)

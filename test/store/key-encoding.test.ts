@@ -7,7 +7,7 @@ import {
   type KeyEncodingName,
   keyEncodingOf,
   type OrderedKey,
-} from '../../src/store/key-encoding.js'
+} from '../../src/store/encodings/key-encoding.js'
 import { prefixEnd } from '../../src/store/range.js'
 
 const utf8 = keyEncodingOf<string>('utf8')

@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import type { StoreEvents } from '../../src/store/events.js'
-import { prometheusText } from '../../src/store/prometheus.js'
+import { prometheusText } from '../../src/store/statistics/prometheus.js'
 import { codeOf, DIRECTORY, fill, openText, type TextStore, TINY } from './stores.js'
 
 setFlagsFromString('--expose-gc')

@@ -4,7 +4,7 @@ import { ArenaPool } from '../../src/memtable/arena.js'
 import { Memtable } from '../../src/memtable/memtable.js'
 import { Deferred } from '../../src/store/deferred.js'
 import { KeepAlive } from '../../src/store/keep-alive.js'
-import { ReadState } from '../../src/store/read-state.js'
+import { ReadState } from '../../src/store/reading/read-state.js'
 import { Version } from '../../src/version/version.js'
 
 test('the process stays alive from the first work that is awaited to the last', async () => {

@@ -9,7 +9,7 @@ import {
   plannedBytes,
 } from '../../src/store/memory-budget.js'
 import { resolveSettings } from '../../src/store/options.js'
-import { prometheusText } from '../../src/store/prometheus.js'
+import { prometheusText } from '../../src/store/statistics/prometheus.js'
 import { codeOf, fill, numbered, openText, TINY } from './stores.js'
 
 const MiB = 1024 * 1024

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { Kind } from '../../src/base/entry.js'
 import { ArenaPool } from '../../src/memtable/arena.js'
 import { Memtable } from '../../src/memtable/memtable.js'
-import { MemtableFollower } from '../../src/store/memtable-follower.js'
+import { MemtableFollower } from '../../src/store/watch/memtable-follower.js'
 
 const pool = new ArenaPool(64 * 1024)
 

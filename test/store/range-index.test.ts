@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { compareKeys } from '../../src/base/bytes.js'
 import type { ByteRange } from '../../src/store/range.js'
-import { RangeIndex } from '../../src/store/range-index.js'
+import { RangeIndex } from '../../src/store/watch/range-index.js'
 
 const key = fc.array(fc.constantFrom(0, 1, 0xff), { maxLength: 3 }).map((bytes) => Uint8Array.from(bytes))
 const bound = fc.option(key, { nil: undefined })

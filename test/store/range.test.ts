@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compareKeys } from '../../src/base/bytes.js'
-import { keyEncodingOf } from '../../src/store/key-encoding.js'
+import { keyEncodingOf } from '../../src/store/encodings/key-encoding.js'
 import { byteRangeOf, isEmptyRange, type KeyRange, prefixEnd, successorOf } from '../../src/store/range.js'
 
 const encoding = keyEncodingOf<Uint8Array>('buffer')

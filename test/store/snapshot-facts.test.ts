@@ -1,7 +1,7 @@
 /** SNAPSHOT on disk: as docs/format/snapshot.md says, and nothing else passes. */
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { decodeSnapshotFacts, encodeSnapshotFacts } from '../../src/store/snapshot-facts.js'
+import { decodeSnapshotFacts, encodeSnapshotFacts } from '../../src/store/snapshots/snapshot-facts.js'
 
 const facts = { createdAt: 1704067200000, sequence: 123, automatic: false }
 

@@ -2,8 +2,8 @@
 import { describe, expect, test } from 'vitest'
 import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
-import { prometheusText } from '../../src/store/prometheus.js'
-import type { StoreStatistics } from '../../src/store/statistics.js'
+import { prometheusText } from '../../src/store/statistics/prometheus.js'
+import type { StoreStatistics } from '../../src/store/statistics/statistics.js'
 import { WriteBatch } from '../../src/store/write-batch.js'
 import { codeOf, fill, numbered, openFaulty, openText, type TextStore, TINY, textOf } from './stores.js'
 

@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { InlineExecutor, type Job } from '../../src/env/executor.js'
 import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
-import type { StallStatistics } from '../../src/store/stall-gate.js'
+import type { StallStatistics } from '../../src/store/commit/stall-gate.js'
 import { WriteBatch } from '../../src/store/write-batch.js'
 import {
   checkFilled,

@@ -4,7 +4,7 @@ import {
   type CustomValueEncoding,
   type ValueEncoding,
   valueEncodingOf,
-} from '../../src/store/value-encoding.js'
+} from '../../src/store/encodings/value-encoding.js'
 
 const buffer = valueEncodingOf<Uint8Array | string>('buffer')
 const utf8 = valueEncodingOf<string>('utf8')

@@ -1,11 +1,11 @@
 /** Stores whose engine a test can reach, and consumers of changes. */
-import { Codec } from '../../src/store/codec.js'
+import { Codec } from '../../src/store/encodings/codec.js'
+import { type KeyEncodingName, keyEncodingOf } from '../../src/store/encodings/key-encoding.js'
+import { valueEncodingOf } from '../../src/store/encodings/value-encoding.js'
 import type { Engine } from '../../src/store/engine.js'
-import { type KeyEncodingName, keyEncodingOf } from '../../src/store/key-encoding.js'
 import { resolveSettings, type StoreOptions } from '../../src/store/options.js'
 import { openEngine } from '../../src/store/recovery.js'
 import { Store } from '../../src/store/store.js'
-import { valueEncodingOf } from '../../src/store/value-encoding.js'
 import { InlineExecutor, ManualClock, MemoryFileSystem } from '../../src/testing.js'
 
 export interface Opened<K> {

@@ -1,7 +1,7 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
 import { Kind } from '../../src/base/entry.js'
 import { type Change, open, type VarveError, WriteBatch } from '../../src/index.js'
-import type { OrderedKey } from '../../src/store/key-encoding.js'
+import type { OrderedKey } from '../../src/store/encodings/key-encoding.js'
 import { ManualClock, MemoryFileSystem } from '../../src/testing.js'
 import { drain, openWithEngine, take, turn } from './watch-fixture.js'
 

@@ -1,6 +1,6 @@
 /** Opens a store for reading, with the key encoding that it tells; and prints what is in it. */
 import { VarveError } from '../../base/errors.js'
-import type { KeyEncodingName } from '../../store/key-encoding.js'
+import type { KeyEncodingName } from '../../store/encodings/key-encoding.js'
 import { open } from '../../store/open.js'
 import type { ReadOnlyStore } from '../../store/read-only-store.js'
 import { UsageError, type Values } from './arguments.js'

@@ -5,10 +5,14 @@ import type { FileSystem } from '../../env/file-system.js'
 import { NodeFileSystem } from '../../env/node-file-system.js'
 import { SystemClock } from '../../env/system-clock.js'
 import { connect } from '../../env/thread-link.js'
-import { Codec } from '../codec.js'
-import { keyEncodingOf } from '../key-encoding.js'
+import { Codec } from '../encodings/codec.js'
+import { keyEncodingOf } from '../encodings/key-encoding.js'
+import {
+  type AnyValueEncoding,
+  type ValueEncodingName,
+  valueEncodingOf,
+} from '../encodings/value-encoding.js'
 import { checkOptionNames } from '../option-names.js'
-import { type AnyValueEncoding, type ValueEncodingName, valueEncodingOf } from '../value-encoding.js'
 import { AttachedState } from './attached-state.js'
 import { AttachedStore } from './attached-store.js'
 import type { ShareHandle } from './share-protocol.js'

@@ -2,8 +2,8 @@
 
 import { VarveError } from '../../base/errors.js'
 import type { ThreadLink } from '../../env/thread-link.js'
-import type { Change } from '../change.js'
-import type { Codec } from '../codec.js'
+import type { Codec } from '../encodings/codec.js'
+import type { Change } from '../watch/change.js'
 import type { RemoteWatch } from './share-protocol.js'
 
 type RawChange = Change<Uint8Array, Uint8Array>

@@ -9,16 +9,16 @@
 import type { TransferredError } from '../../env/error-transfer.js'
 import type { MemtableImage } from '../../memtable/memtable.js'
 import type { TableMetadata } from '../../version/table-metadata.js'
+import type { KeyEncodingName } from '../encodings/key-encoding.js'
+import type { ValueEncodingName } from '../encodings/value-encoding.js'
 import type { StoreEvents } from '../events.js'
-import type { KeyEncodingName } from '../key-encoding.js'
 import type { Durability, Settings } from '../options.js'
 import type { ByteRange } from '../range.js'
-import type { SnapshotInfo } from '../snapshot-info.js'
-import type { SnapshotOptions } from '../snapshots.js'
-import type { StoreStatistics } from '../statistics.js'
-import type { ValueEncodingName } from '../value-encoding.js'
+import type { SnapshotInfo } from '../snapshots/snapshot-info.js'
+import type { SnapshotOptions } from '../snapshots/snapshots.js'
+import type { StoreStatistics } from '../statistics/statistics.js'
 import type { VerifyOptions, VerifyReport } from '../verify.js'
-import type { WatchOptions } from '../watch-options.js'
+import type { WatchOptions } from '../watch/watch-options.js'
 
 /** Made by `store.share()`, taken by `attach`: to be posted to a thread as it is. */
 export interface ShareHandle {

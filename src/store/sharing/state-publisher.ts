@@ -10,8 +10,8 @@
 import type { ThreadLink } from '../../env/thread-link.js'
 import type { TableMetadata } from '../../version/table-metadata.js'
 import type { CommitObserver, Engine } from '../engine.js'
-import type { PinnedMoment } from '../pinned-moments.js'
-import type { ReadState } from '../read-state.js'
+import type { PinnedMoment } from '../reading/pinned-moments.js'
+import type { ReadState } from '../reading/read-state.js'
 import type { StateNote } from './share-protocol.js'
 
 /** In place of the number of a read state: the store is closed. */

@@ -1,0 +1,215 @@
+/**
+ * The log as commits use it: what is logged at once, what a turn later, when it is synced, and what a failure means.
+ *
+ * - A group that wants `'os'` or `'disk'` is appended before it is applied, behind everything that was applied before it.
+ * - A group that is content with `'memory'` is applied first; its operations gather here and are logged together, at
+ *   the latest in the next turn of the event loop or with the next group that is appended.
+ * - Nothing is appended while the log rotates.
+ * - A failed sync ends the log for good, and `onFailure` is told once; any other failure is the caller's of that moment.
+ */
+import { ioError, type VarveError } from '../../base/errors.js'
+import type { Clock, Timer } from '../../env/clock.js'
+import { GroupBuffer, OPERATIONS_START } from '../../wal/group-buffer.js'
+import type { Wal } from '../../wal/wal.js'
+import type { KeepAlive } from '../keep-alive.js'
+import { type CommitFollower, followNothing } from '../watch/commit-follower.js'
+import { LogFollower, type Unlogged } from '../watch/log-follower.js'
+import type { CommitJournal } from './commit-journal.js'
+
+export interface CommitLogSettings {
+  readonly wal: Wal
+  readonly clock: Clock
+  readonly keepAlive: KeepAlive
+  /** The store's directory, for messages. */
+  readonly directory: string
+  /** What was in tables when the store was opened: what of it is still logged may have been cleared since. */
+  readonly flushedSequence: number
+  /** At most this long until what was logged is on the device; 0: until somebody asks. */
+  readonly syncIntervalMs: number
+  /** A sync has failed. */
+  readonly onFailure: (error: VarveError) => void
+  /** Operations of `'memory'` writes could not be logged now; they are tried again. */
+  readonly onTrouble: (error: VarveError) => void
+}
+
+/** Unlogged operations are logged when they reach this. */
+const MAX_UNLOGGED_BYTES = 64 * 1024
+
+/** A log with more than this is turned into a table at close, so that the next open need not replay it. */
+const LONG_LOG_BYTES = 256 * 1024
+
+export class CommitLog implements CommitJournal {
+  readonly #settings: CommitLogSettings
+  /** Operations that are applied and not yet logged, and the first of their sequence numbers. */
+  readonly #unlogged = new GroupBuffer()
+  #firstUnlogged = 0
+  /** What is logged up to here counts no more. */
+  #forgottenUpTo: number
+  #logLaterDue = false
+  #syncTimer: Timer | undefined
+  #rotation: Promise<void> | undefined
+
+  constructor(settings: CommitLogSettings) {
+    this.#settings = settings
+    this.#forgottenUpTo = settings.flushedSequence
+  }
+
+  get segmentCount(): number {
+    return this.#settings.wal.segmentCount
+  }
+
+  get sizeBytes(): number {
+    return this.#settings.wal.sizeBytes
+  }
+
+  get syncedSequence(): number {
+    return this.#settings.wal.syncedSequence
+  }
+
+  get wantsTables(): boolean {
+    return this.sizeBytes > LONG_LOG_BYTES
+  }
+
+  /** What to wait for before anything can be appended; `undefined` when it can. */
+  ready(): Promise<void> | undefined {
+    return this.#settings.wal.full || this.#rotation !== undefined ? this.rotate() : undefined
+  }
+
+  /** Hands a group to the operating system, behind what is still unlogged. Throws when it was not. */
+  append(operations: GroupBuffer, firstSequence: number): void {
+    this.#logUnlogged()
+    this.#settings.wal.append(operations, firstSequence)
+    this.#syncLater()
+  }
+
+  catchUp(): void {
+    this.#logUnlogged()
+    this.#syncLater()
+  }
+
+  /** Takes operations that are applied already; they are logged soon. */
+  appendLater(operations: GroupBuffer, firstSequence: number): void {
+    const unlogged = this.#unlogged
+    if (unlogged.count === 0) this.#firstUnlogged = firstSequence
+    unlogged.addAll(operations.bytes, OPERATIONS_START, operations.length, operations.count)
+    if (unlogged.length >= MAX_UNLOGGED_BYTES) this.#tryToLog()
+    if (this.#logLaterDue || unlogged.count === 0) return
+    this.#logLaterDue = true
+    this.#settings.clock.nextTurn(() => {
+      this.#logLaterDue = false
+      this.#tryToLog()
+    })
+  }
+
+  forget(sequence: number): void {
+    this.#unlogged.clear()
+    this.#forgottenUpTo = sequence
+  }
+
+  follow(next: number): CommitFollower {
+    if (next <= this.#forgottenUpTo) return followNothing(next)
+    const unlogged = (): Unlogged => ({ operations: this.#unlogged, firstSequence: this.#firstUnlogged })
+    return new LogFollower(this.#settings.wal.follow(next), unlogged)
+  }
+
+  /** Resolves when everything up to now is on the device. */
+  async sync(): Promise<void> {
+    const { wal } = this.#settings
+    this.#cancelSync()
+    try {
+      if (this.#unlogged.count > 0) {
+        await this.ready()
+        this.#logUnlogged()
+      }
+      await wal.sync()
+    } catch (error) {
+      throw this.#failed(error)
+    }
+  }
+
+  /** Begins a new segment. Calls that overlap share one. */
+  rotate(): Promise<void> {
+    this.#rotation ??= this.#rotate().finally(() => {
+      this.#rotation = undefined
+    })
+    return this.#rotation
+  }
+
+  /** Deletes the segments that hold nothing above `upToSequence`. Throws `IO_ERROR`; the next call tries again. */
+  async release(upToSequence: number): Promise<void> {
+    const { wal, directory } = this.#settings
+    try {
+      await wal.release(upToSequence)
+    } catch (error) {
+      throw ioError(error, 'deleting a log segment of', directory)
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#settings.wal.close()
+  }
+
+  /** Logs what is unlogged and stops the timer: for the end of the store. */
+  async settle(): Promise<void> {
+    this.#cancelSync()
+    try {
+      await this.#rotation
+      if (this.#unlogged.count === 0) return
+      await this.ready()
+      this.#logUnlogged()
+    } catch (error) {
+      throw this.#failed(error)
+    }
+  }
+
+  async #rotate(): Promise<void> {
+    const { wal, keepAlive } = this.#settings
+    try {
+      await keepAlive.during(wal.rotate())
+    } catch (error) {
+      throw this.#failed(error)
+    }
+  }
+
+  /** The error to throw. A failed sync of the log is final, any other failure of it is not. */
+  #failed(error: unknown): VarveError {
+    const { wal, directory, onFailure } = this.#settings
+    const failure = ioError(error, 'writing the log of', directory)
+    if (wal.failed !== undefined) onFailure(failure)
+    return failure
+  }
+
+  #tryToLog(): void {
+    const { wal, directory, onTrouble } = this.#settings
+    // What cannot be logged now goes with the next group that is.
+    if (this.#unlogged.count === 0 || wal.failed !== undefined || wal.full || this.#rotation !== undefined)
+      return
+    try {
+      this.#logUnlogged()
+      this.#syncLater()
+    } catch (error) {
+      onTrouble(ioError(error, 'writing the log of', directory))
+    }
+  }
+
+  #logUnlogged(): void {
+    if (this.#unlogged.count === 0) return
+    this.#settings.wal.append(this.#unlogged, this.#firstUnlogged)
+    this.#unlogged.clear()
+  }
+
+  #syncLater(): void {
+    const { syncIntervalMs, clock } = this.#settings
+    if (syncIntervalMs === 0 || this.#syncTimer !== undefined) return
+    this.#syncTimer = clock.after(syncIntervalMs, () => {
+      this.#syncTimer = undefined
+      // A failure reaches everybody through `onFailure`.
+      this.sync().catch(() => undefined)
+    })
+  }
+
+  #cancelSync(): void {
+    this.#syncTimer?.cancel()
+    this.#syncTimer = undefined
+  }
+}

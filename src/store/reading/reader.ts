@@ -1,0 +1,189 @@
+/**
+ * Point reads with encodings: at the newest state, or at the sequence number of a view.
+ *
+ * What is in memory is answered at once, without a hop to another thread; what needs the disk is an asynchronous
+ * read in the asynchronous methods and a blocking one in the `…Sync` methods. Both run the same lookup.
+ */
+
+import { NEVER } from '../../base/entry.js'
+import { VarveError } from '../../base/errors.js'
+import { NotResident, whenResident } from '../../iterator/not-resident.js'
+import type { SearchKey } from '../../memtable/search-key.js'
+import { BlockFetcher } from '../../sstable/block-fetcher.js'
+import type { Codec } from '../encodings/codec.js'
+import type { ReadPoint } from './pinned-moments.js'
+import { LookupResult, lookUp } from './point-lookup.js'
+import type { ReadSource } from './read-source.js'
+
+/** An entry with what the store knows of it. */
+export interface Entry<K, V> {
+  readonly key: K
+  readonly value: V
+  /** The sequence number of the write. */
+  readonly sequence: number
+  /** When it expires, in ms since 1970; undefined for never. */
+  readonly expiresAt: number | undefined
+  /** Milliseconds until it expires; `Infinity` for never. */
+  readonly ttl: number
+  /** The bytes of key and value, encoded. */
+  readonly size: number
+}
+
+/** What a read costs of a turn's budget, beside the bytes of its value. */
+const READ_COST = 512
+
+/** Turns what was found into what the caller wants. */
+type Projection<T> = (result: LookupResult, key: SearchKey) => T
+
+export class Reader<K, V> {
+  readonly #engine: ReadSource
+  readonly #codec: Codec<K, V>
+  readonly #at: ReadPoint
+  readonly #result = new LookupResult()
+  /** Answers from memory or throws `NotResident`; nothing is ever loaded through it. */
+  readonly #memory: BlockFetcher
+  readonly #blocking: BlockFetcher
+  readonly #value: Projection<V>
+  /** Whether reads count for an eviction policy. */
+  readonly #counts: boolean
+
+  /** Reads at `at`; by default the newest state. */
+  constructor(engine: ReadSource, codec: Codec<K, V>, at: ReadPoint = engine) {
+    this.#engine = engine
+    this.#codec = codec
+    this.#at = at
+    this.#counts = at === engine && engine.bound !== undefined
+    const { tableCache } = engine.parts
+    this.#memory = new BlockFetcher(tableCache, { blocking: false })
+    this.#blocking = new BlockFetcher(tableCache, { blocking: true })
+    this.#value = (result) => codec.values.decode(result.valueBytes, result.userValueStart, result.valueEnd)
+  }
+
+  get(key: K): Promise<V | undefined> {
+    return this.#read(key, this.#value)
+  }
+
+  getSync(key: K): V | undefined {
+    return this.#readSync(key, this.#value)
+  }
+
+  exists(key: K): Promise<boolean> {
+    return this.#read(key, isThere).then(isTrue)
+  }
+
+  existsSync(key: K): boolean {
+    return this.#readSync(key, isThere) === true
+  }
+
+  getEntry(key: K): Promise<Entry<K, V> | undefined> {
+    return this.#read(key, (result, encoded) => this.#describe(result, encoded))
+  }
+
+  /** The values in the order of the keys. Reads from the disk are made side by side. */
+  async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
+    checkKeys(keys)
+    const values = new Array<V | undefined>(keys.length)
+    const missing: Promise<void>[] = []
+    for (let i = 0; i < keys.length; i++) {
+      const encoded = this.#codec.key(keys[i])
+      try {
+        values[i] = this.#find(encoded, this.#memory, this.#value)
+      } catch (error) {
+        if (!(error instanceof NotResident)) throw error
+        const copy = this.#codec.keyCopy(keys[i])
+        missing.push(
+          this.#readFromDisk(copy, this.#value).then((value) => {
+            values[i] = this.#counted(value, copy)
+          }),
+        )
+      }
+    }
+    if (missing.length > 0) await Promise.all(missing)
+    await this.#engine.turn.spend(keys.length * READ_COST)
+    return values
+  }
+
+  getManySync(keys: readonly K[]): (V | undefined)[] {
+    checkKeys(keys)
+    const values = new Array<V | undefined>(keys.length)
+    for (let i = 0; i < keys.length; i++) {
+      values[i] = this.#find(this.#codec.key(keys[i]), this.#blocking, this.#value)
+    }
+    return values
+  }
+
+  #read<T>(key: K, project: Projection<T>): Promise<T | undefined> {
+    try {
+      const found = this.#find(this.#codec.key(key), this.#memory, project)
+      const nextTurn = this.#engine.turn.spend(READ_COST)
+      return nextTurn === undefined ? Promise.resolve(found) : nextTurn.then(() => found)
+    } catch (error) {
+      if (!(error instanceof NotResident)) return Promise.reject(error)
+      const copy = this.#codec.keyCopy(key)
+      return this.#readFromDisk(copy, project).then((found) => this.#counted(found, copy))
+    }
+  }
+
+  #readSync<T>(key: K, project: Projection<T>): T | undefined {
+    return this.#find(this.#codec.key(key), this.#blocking, project)
+  }
+
+  #find<T>(key: SearchKey, fetcher: BlockFetcher, project: Projection<T>): T | undefined {
+    const { readState, sequence } = this.#at
+    const result = this.#result
+    const isThere = lookUp(readState, key, sequence, fetcher, result, this.#engine.parts.clock)
+    return this.#counted(isThere ? project(result, key) : undefined, key)
+  }
+
+  #counted<T>(found: T | undefined, key: SearchKey): T | undefined {
+    const { metrics, bound } = this.#engine
+    metrics.gets++
+    if (found === undefined) return found
+    metrics.hits++
+    if (this.#counts) bound?.used(key)
+    return found
+  }
+
+  async #readFromDisk<T>(
+    key: SearchKey,
+    project: Projection<T>,
+    sequence: number = this.#at.sequence,
+  ): Promise<T | undefined> {
+    const { parts } = this.#engine
+    const state = this.#at.readState.pin()
+    const fetcher = new BlockFetcher(parts.tableCache, { blocking: false })
+    const result = new LookupResult()
+    try {
+      return await whenResident(() =>
+        lookUp(state, key, sequence, fetcher, result, parts.clock) ? project(result, key) : undefined,
+      )
+    } finally {
+      state.unpin()
+    }
+  }
+
+  #describe(result: LookupResult, key: SearchKey): Entry<K, V> {
+    const { expiresAt } = result
+    return {
+      key: this.#codec.keys.decode(key.bytes, 0, key.length),
+      value: this.#value(result, key),
+      sequence: result.sequence,
+      expiresAt: expiresAt === NEVER ? undefined : expiresAt,
+      ttl: expiresAt === NEVER ? NEVER : Math.max(0, expiresAt - this.#engine.parts.clock.now()),
+      size: key.length + result.valueEnd - result.userValueStart,
+    }
+  }
+}
+
+function isThere(): true {
+  return true
+}
+
+function isTrue(found: true | undefined): boolean {
+  return found === true
+}
+
+/** Refuses what is no array of keys. */
+export function checkKeys(keys: unknown): void {
+  if (!Array.isArray(keys)) throw new VarveError('INVALID_ARGUMENT', 'getMany takes an array of keys.')
+}
