@@ -70,13 +70,15 @@ export class Bound implements CommitObserver {
 
   /** Makes the directory of what is in the store, and room if that is too much. Without a policy it stays. */
   async open(): Promise<void> {
-    const { pipeline, readState, sequence } = this.#engine
+    const { parts, pipeline, readState, sequence } = this.#engine
     this.#loading = takeStock(this.#engine, readState, sequence, this.#directory).finally(() => {
       this.#loading = undefined
     })
     await this.#loading
     if (this.#settings.policy === 'none') return
-    while (!this.#needOf(this.#directory).isMet) await pipeline.alone('os', () => Promise.resolve())
+    // As durable as any write: what was announced must not come back.
+    const durability = parts.settings.durability === 'disk' ? 'disk' : 'os'
+    while (!this.#needOf(this.#directory).isMet) await pipeline.alone(durability, () => Promise.resolve())
   }
 
   /** An entry was read. */
