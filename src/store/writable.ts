@@ -232,6 +232,7 @@ export abstract class Writable<K, V> extends OpenStore<K, V> {
         await this.#source.metrics.writeLatency.sample(transaction.commit(durability))
         return result
       } catch (error) {
+        transaction.rollback()
         // Whatever `work` throws comes out, the conflict of another transaction too.
         const isConflict = isCommitting && error instanceof VarveError && error.code === 'CONFLICT'
         if (!isConflict || attempt >= retries) throw error

@@ -86,7 +86,7 @@ export function checkViews({ views, clock, keys }: Session): void {
 
 /** The directory of an idle store holds what the store needs and what is not the store's, and nothing else. */
 async function checkDirectory(session: Session): Promise<void> {
-  const { store, disk } = session
+  const { views, iterators, store, disk } = session
   await session.settle()
   const names = await disk.memory.readdir(DIRECTORY)
   const kinds = names.map((name) => parseFileName(name)?.kind ?? name)
@@ -102,9 +102,7 @@ async function checkDirectory(session: Session): Promise<void> {
     spare === 0 || spare === 1,
     `one segment to spare at most in ${names.join()}, of ${wal.segments} in use`,
   )
-  // An open transaction, too, keeps the tables of a moment that was cleared.
-  const { readers } = store.stats()
-  if (readers.views + readers.iterators + readers.transactions > 0) return
+  if (views.length > 0 || iterators.length > 0) return
   const tables = levels.reduce((sum, level) => sum + level.tables, 0)
   same(count('sst'), tables, `tables in ${names.join()}`)
 }

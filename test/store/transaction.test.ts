@@ -206,6 +206,23 @@ describe('a conflict', () => {
   })
 })
 
+test('a transaction that throws, and one that conflicts, let go of what they held', async () => {
+  const failing = store.transaction(() => {
+    throw new Error('no more')
+  })
+  await expect(failing).rejects.toThrow('no more')
+  const conflicting = store.transaction(
+    async (tx) => {
+      await tx.get('held')
+      await store.set('held', 1)
+      tx.set('held', 2)
+    },
+    { retries: 1 },
+  )
+  await expect(conflicting).rejects.toMatchObject({ code: 'CONFLICT' })
+  expect(store.stats().readers.transactions).toBe(0)
+})
+
 test('transfers between accounts keep the sum, however they interleave', async () => {
   await fc.assert(
     fc.asyncProperty(
