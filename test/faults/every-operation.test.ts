@@ -3,32 +3,13 @@
  * the disk. `npm test` does one errno for each operation, chosen by the seed; `VARVE_FAULTS=all` does all.
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { FaultFileSystem, MemoryFileSystem, type Operation, type OperationKind } from '../../src/testing.js'
+import { FaultFileSystem, MemoryFileSystem, type Operation } from '../../src/testing.js'
 import { FaultyHistory } from './history.js'
+import { OPERATION_KINDS } from './operation-kinds.js'
 
 const { VARVE_SEED = String(Math.floor(Math.random() * 1000)), VARVE_FAULTS } = process.env
 
 const ERRNOS = ['EIO', 'ENOSPC', 'EMFILE', 'EACCES'] as const
-
-/** All but letting the lock go: one that stays does so until the process ends. */
-const KINDS: readonly OperationKind[] = [
-  'open',
-  'read',
-  'write',
-  'sync',
-  'truncate',
-  'size',
-  'close',
-  'rename',
-  'unlink',
-  'link',
-  'mkdir',
-  'rmdir',
-  'readdir',
-  'stat',
-  'syncDir',
-  'lock',
-]
 
 /** Behind these failures the log or the MANIFEST cannot be trusted any more: the store takes no more writes. */
 const FINAL: ReadonlySet<string> = new Set(['sync', 'syncDir', 'rename', 'close'])
@@ -53,12 +34,12 @@ async function allOperations(): Promise<readonly Operation[]> {
   await history.check('without a fault', false)
   await history.close()
   expect(history.failures).toEqual([])
-  return faults.log.filter(({ kind }) => KINDS.includes(kind))
+  return faults.log.filter(({ kind }) => OPERATION_KINDS.includes(kind))
 }
 
 async function failOne({ kind }: Operation, after: number, errno: string, forGood: boolean): Promise<void> {
   const faults = new FaultFileSystem(new MemoryFileSystem())
-  faults.fail({ kind: KINDS, after, errno, forGood })
+  faults.fail({ kind: OPERATION_KINDS, after, errno, forGood })
   const history = new FaultyHistory(faults)
   await history.open()
   await history.work()

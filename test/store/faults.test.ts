@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { FaultFileSystem } from '../../src/env/fault-file-system.js'
-import type { OperationKind } from '../../src/env/fault-plan.js'
 import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
+import { OPERATION_KINDS } from '../faults/operation-kinds.js'
 import { checkFilled, codeOf, fill, numbered, openFaulty, openText, TINY, textOf, until } from './stores.js'
 
 /** Writes keys from `from` on, one by one, and counts how many were acknowledged before the first refusal. */
@@ -263,24 +263,6 @@ describe('background work that fails', () => {
   })
 })
 
-/** All but letting the lock go: one that stays does so until the process ends. */
-const KINDS: readonly OperationKind[] = [
-  'open',
-  'read',
-  'write',
-  'sync',
-  'truncate',
-  'size',
-  'close',
-  'rename',
-  'unlink',
-  'mkdir',
-  'readdir',
-  'stat',
-  'syncDir',
-  'lock',
-]
-
 test.each([
   ['once', false],
   ['for good', true],
@@ -308,7 +290,7 @@ test.each([
     for (let after = 0; after < counting.operations; after += 7) {
       const memory = new MemoryFileSystem()
       const faults = new FaultFileSystem(memory)
-      faults.fail({ kind: KINDS, after, forGood, errno: after % 2 === 0 ? 'EIO' : 'ENOSPC' })
+      faults.fail({ kind: OPERATION_KINDS, after, forGood, errno: after % 2 === 0 ? 'EIO' : 'ENOSPC' })
       const acknowledged = await run(faults)
       faults.heal()
       const store = await openText({ ...TINY, fileSystem: faults })
