@@ -30,6 +30,9 @@ export interface ByteRange {
   readonly upper: Uint8Array | undefined
 }
 
+/** The range of all keys. */
+export const EVERYTHING: ByteRange = { lower: undefined, upper: undefined }
+
 /** The smallest byte string behind `key`. */
 export function successorOf(key: Uint8Array): Uint8Array {
   const successor = new Uint8Array(key.length + 1)

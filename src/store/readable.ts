@@ -2,7 +2,7 @@
 import { shown, VarveError } from '../base/errors.js'
 import type { Codec } from './encodings/codec.js'
 import type { KeyInput, KeyPrefix } from './encodings/key-encoding.js'
-import { byteRangeOf, isEmptyRange, type KeyRange } from './range.js'
+import { byteRangeOf, EVERYTHING, isEmptyRange, type KeyRange } from './range.js'
 import { type Moment, type RangeOptions, scanOf } from './range-options.js'
 import { measureEntries } from './reading/count.js'
 import { estimateBytes, estimateCount } from './reading/estimate.js'
@@ -126,7 +126,7 @@ export abstract class Readable<K, V> {
   async size(...none: []): Promise<number> {
     this.checkOpen()
     checkNone('size', none, 'estimateSize')
-    return (await measureEntries(this.#engine, { lower: undefined, upper: undefined }, this.#at)).bytes
+    return (await measureEntries(this.#engine, EVERYTHING, this.#at)).bytes
   }
 
   /** About the number of entries, at once: overwritten and expired ones count until compaction has removed them. */

@@ -17,7 +17,7 @@ import { OperationReader } from '../../wal/operation.js'
 import type { CommitGroup } from '../commit/commit-pipeline.js'
 import type { CommitObserver, Engine } from '../engine.js'
 import { bytesOfName, nameOfBytes } from '../key-name.js'
-import type { ReadState } from '../reading/read-state.js'
+import type { ReadPoint } from '../reading/pinned-moments.js'
 import { CommittedChange } from '../watch/change.js'
 import { PriorValues } from '../watch/prior-values.js'
 import { EntryDirectory } from './entry-directory.js'
@@ -70,8 +70,8 @@ export class Bound implements CommitObserver {
 
   /** Makes the directory of what is in the store, and room if that is too much. Without a policy it stays. */
   async open(): Promise<void> {
-    const { parts, pipeline, readState, sequence } = this.#engine
-    this.#loading = takeStock(this.#engine, readState, sequence, this.#directory).finally(() => {
+    const { parts, pipeline } = this.#engine
+    this.#loading = takeStock(this.#engine, this.#engine, this.#directory).finally(() => {
       this.#loading = undefined
     })
     await this.#loading
@@ -138,13 +138,13 @@ export class Bound implements CommitObserver {
   // Restoring
 
   /**
-   * Takes stock of `state` at `sequence`, which is to take the place of everything. Answers with the operations that
+   * Takes stock at `at`, whose state is to take the place of everything. Answers with the operations that
    * remove what of it does not fit, and with what to call in the step in which all of that is there. Throws `STORE_FULL`
    * when nothing may go.
    */
-  async fit(state: ReadState, sequence: number): Promise<{ removals: GroupBuffer; adopt: () => void }> {
+  async fit(at: ReadPoint): Promise<{ removals: GroupBuffer; adopt: () => void }> {
     const directory = this.#emptyDirectory()
-    await takeStock(this.#engine, state, sequence, directory)
+    await takeStock(this.#engine, at, directory)
     const removals = new GroupBuffer()
     for (let need = this.#needOf(directory); !need.isMet; need = this.#needOf(directory)) {
       const going = new Map<string, number>()

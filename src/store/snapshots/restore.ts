@@ -58,8 +58,8 @@ async function fitToBound(
   last: number,
 ): Promise<{ added: AddedTables; last: number; adopt?: () => void }> {
   if (bound === undefined) return { added, last }
-  const state = new ReadState([], Version.empty().apply({ added }))
-  const { removals, adopt } = await bound.fit(state, last)
+  const readState = new ReadState([], Version.empty().apply({ added }))
+  const { removals, adopt } = await bound.fit({ readState, sequence: last })
   const table = await tables.write(removals, last + 1)
   return {
     added: table === undefined ? added : [...added, { level: 0, table }],

@@ -9,6 +9,7 @@ import { TableCache } from '../../sstable/table-cache.js'
 import { type RecoveredState, recoverState } from '../../version/recover-state.js'
 import type { Version } from '../../version/version.js'
 import type { EngineParts } from '../engine-parts.js'
+import { EVERYTHING } from '../range.js'
 import { ReadOnlyEngine } from '../read-only-engine.js'
 import { measureEntries } from '../reading/count.js'
 import { cursorOver, RangeScan } from '../reading/range-scan.js'
@@ -86,7 +87,7 @@ async function contentsOf(
     versions.properties,
   )
   try {
-    return (await measureEntries(engine, { lower: undefined, upper: undefined }, engine)).count
+    return (await measureEntries(engine, EVERYTHING, engine)).count
   } finally {
     await engine.close()
   }
@@ -110,7 +111,7 @@ function countEntries(
   try {
     const fetcher = new BlockFetcher(tables, { blocking: true, fillCache: false })
     const cursor = new VisibleCursor(cursorOver(new ReadState([], version), fetcher), sequence, now)
-    const scan = new RangeScan(cursor, { lower: undefined, upper: undefined }, false)
+    const scan = new RangeScan(cursor, EVERYTHING, false)
     let count = 0
     scan.fill(() => {
       count++

@@ -10,6 +10,7 @@ import type { StallGate, StallStatistics } from '../commit/stall-gate.js'
 import type { Bound } from '../eviction/bound.js'
 import type { CurrentVersion, LiveState } from '../live-state.js'
 import type { Settings } from '../options.js'
+import { EVERYTHING } from '../range.js'
 import { estimateBytes, estimateCount } from '../reading/estimate.js'
 import type { Leases, OpenReader } from '../reading/leases.js'
 import type { ReadSource } from '../reading/read-source.js'
@@ -119,8 +120,6 @@ export interface StoreStatistics {
    */
   readonly latency: { readonly read: LatencyStatistics; readonly write: LatencyStatistics }
 }
-
-const EVERYTHING = { lower: undefined, upper: undefined }
 
 /** What the figures are taken from. */
 export interface StatisticsSource extends ReadSource {
