@@ -22,7 +22,7 @@ import type { Durability } from '../options.js'
 import type { TurnBudget } from '../turn-budget.js'
 
 /** The bytes at which a group is closed though the turn goes on. */
-const MAX_GROUP_BYTES = 256 * 1024
+export const MAX_GROUP_BYTES = 256 * 1024
 
 /** What a group costs beside its bytes, in bytes: the system call. */
 const GROUP_COST = 2 * 1024

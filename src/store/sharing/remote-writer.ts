@@ -11,6 +11,7 @@ import { whenResident } from '../../iterator/not-resident.js'
 import type { SearchKey } from '../../memtable/search-key.js'
 import { BlockFetcher } from '../../sstable/block-fetcher.js'
 import { GroupBuffer, OPERATIONS_START } from '../../wal/group-buffer.js'
+import { MAX_GROUP_BYTES } from '../commit/commit-pipeline.js'
 import { conflict, type Decide, describe, type Found, writeOf } from '../commit/decision.js'
 import type { WriteGroup, Writer } from '../commit/writer.js'
 import { Deferred } from '../deferred.js'
@@ -22,9 +23,6 @@ import { LookupResult, lookUp } from '../reading/point-lookup.js'
 import { nameOf, ReadSet } from '../transactions/read-set.js'
 import type { AttachedState } from './attached-state.js'
 import type { ConditionalOperations, Operations } from './share-protocol.js'
-
-/** The bytes at which a group is sent though the turn goes on. */
-const MAX_GROUP_BYTES = 256 * 1024
 
 /** What a group begins with: most hold a write or two. */
 const FIRST_BYTES = 512
