@@ -7,7 +7,7 @@
  */
 import { Kind } from '../../base/entry.js'
 import { VarveError } from '../../base/errors.js'
-import { NotResident, whenResident } from '../../iterator/not-resident.js'
+import { NotResident } from '../../iterator/not-resident.js'
 import type { SearchKey } from '../../memtable/search-key.js'
 import { BlockFetcher } from '../../sstable/block-fetcher.js'
 import type { GroupBuffer } from '../../wal/group-buffer.js'
@@ -16,7 +16,7 @@ import type { Engine } from '../engine.js'
 import type { Durability } from '../options.js'
 import type { ByteRange } from '../range.js'
 import type { PinnedMoment } from '../reading/pinned-moments.js'
-import { LookupResult, lookUp } from '../reading/point-lookup.js'
+import { awaitLookUp, LookupResult, lookUp } from '../reading/point-lookup.js'
 import type { ReadSet } from '../transactions/read-set.js'
 import { addTombstones } from './clear-range.js'
 import type { CommitGroup } from './commit-pipeline.js'
@@ -118,15 +118,8 @@ export class EngineWriter implements Writer {
 
   /** Whether something was there at `sequence`, as the read state of now tells. */
   async #wasThere(key: SearchKey, sequence: number): Promise<boolean> {
-    const { tableCache, clock } = this.#engine.parts
-    const state = this.#engine.readState.pin()
-    try {
-      const fetcher = new BlockFetcher(tableCache, { blocking: false })
-      const result = new LookupResult()
-      return await whenResident(() => lookUp(state, key, sequence, fetcher, result, clock))
-    } finally {
-      state.unpin()
-    }
+    const { parts, readState } = this.#engine
+    return (await awaitLookUp(parts, { readState, sequence }, key, () => true)) === true
   }
 
   /** Runs `step` when everything that was written before is applied, again until what it looks at is in memory. */

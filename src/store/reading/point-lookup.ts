@@ -8,12 +8,15 @@ import { compareBytes } from '../../base/bytes.js'
 import { expiryOf, isTombstone, Kind, userValueStart } from '../../base/entry.js'
 import { hash32 } from '../../base/hash.js'
 import type { Clock } from '../../env/clock.js'
+import { whenResident } from '../../iterator/not-resident.js'
 import type { FoundEntry } from '../../memtable/memtable.js'
 import type { SearchKey } from '../../memtable/search-key.js'
 import { BlockCursor } from '../../sstable/block-cursor.js'
-import type { BlockFetcher } from '../../sstable/block-fetcher.js'
+import { BlockFetcher } from '../../sstable/block-fetcher.js'
 import type { TableMetadata } from '../../version/table-metadata.js'
 import { LEVEL_COUNT } from '../../version/version-edit.js'
+import type { ReadPoint } from './pinned-moments.js'
+import type { ReadSource } from './read-source.js'
 import type { ReadState } from './read-state.js'
 
 /** An entry, wherever it was found. Reusable: one object serves any number of lookups, one after the other. */
@@ -49,6 +52,25 @@ export function lookUp(
   if (!findVersion(state, key, sequence, fetcher, result)) return false
   if (isTombstone(result.kind)) return false
   return result.kind !== Kind.putWithExpiry || result.expiresAt > clock.now()
+}
+
+/** {@link lookUp} that awaits what is not in memory: what `project` makes of what is found. `key` must stay as it is. */
+export async function awaitLookUp<T>(
+  { tableCache, clock }: ReadSource['parts'],
+  { readState, sequence }: ReadPoint,
+  key: SearchKey,
+  project: (result: LookupResult, key: SearchKey) => T,
+): Promise<T | undefined> {
+  const state = readState.pin()
+  const fetcher = new BlockFetcher(tableCache, { blocking: false })
+  const result = new LookupResult()
+  try {
+    return await whenResident(() =>
+      lookUp(state, key, sequence, fetcher, result, clock) ? project(result, key) : undefined,
+    )
+  } finally {
+    state.unpin()
+  }
 }
 
 /** Finds the newest version of `key` at or before `sequence`, whatever it is. */

@@ -7,12 +7,12 @@
 
 import { NEVER } from '../../base/entry.js'
 import { VarveError } from '../../base/errors.js'
-import { NotResident, whenResident } from '../../iterator/not-resident.js'
+import { NotResident } from '../../iterator/not-resident.js'
 import type { SearchKey } from '../../memtable/search-key.js'
 import { BlockFetcher } from '../../sstable/block-fetcher.js'
 import type { Codec } from '../encodings/codec.js'
 import type { ReadPoint } from './pinned-moments.js'
-import { LookupResult, lookUp } from './point-lookup.js'
+import { awaitLookUp, LookupResult, lookUp } from './point-lookup.js'
 import type { ReadSource } from './read-source.js'
 
 /** An entry with what the store knows of it. */
@@ -90,10 +90,9 @@ export class Reader<K, V> {
         values[i] = this.#find(encoded, this.#memory, this.#value)
       } catch (error) {
         if (!(error instanceof NotResident)) throw error
-        const copy = this.#codec.keyCopy(keys[i])
         missing.push(
-          this.#readFromDisk(copy, this.#value).then((value) => {
-            values[i] = this.#counted(value, copy)
+          this.#readFromDisk(this.#codec.keyCopy(keys[i]), this.#value).then((value) => {
+            values[i] = value
           }),
         )
       }
@@ -119,8 +118,7 @@ export class Reader<K, V> {
       return nextTurn === undefined ? Promise.resolve(found) : nextTurn.then(() => found)
     } catch (error) {
       if (!(error instanceof NotResident)) return Promise.reject(error)
-      const copy = this.#codec.keyCopy(key)
-      return this.#readFromDisk(copy, project).then((found) => this.#counted(found, copy))
+      return this.#readFromDisk(this.#codec.keyCopy(key), project)
     }
   }
 
@@ -144,22 +142,9 @@ export class Reader<K, V> {
     return found
   }
 
-  async #readFromDisk<T>(
-    key: SearchKey,
-    project: Projection<T>,
-    sequence: number = this.#at.sequence,
-  ): Promise<T | undefined> {
-    const { parts } = this.#engine
-    const state = this.#at.readState.pin()
-    const fetcher = new BlockFetcher(parts.tableCache, { blocking: false })
-    const result = new LookupResult()
-    try {
-      return await whenResident(() =>
-        lookUp(state, key, sequence, fetcher, result, parts.clock) ? project(result, key) : undefined,
-      )
-    } finally {
-      state.unpin()
-    }
+  /** Reads from the disk; `key` is a copy. */
+  async #readFromDisk<T>(key: SearchKey, project: Projection<T>): Promise<T | undefined> {
+    return this.#counted(await awaitLookUp(this.#engine.parts, this.#at, key, project), key)
   }
 
   #describe(result: LookupResult, key: SearchKey): Entry<K, V> {

@@ -7,19 +7,17 @@
  */
 import { VarveError } from '../../base/errors.js'
 import type { ThreadLink } from '../../env/thread-link.js'
-import { whenResident } from '../../iterator/not-resident.js'
 import type { SearchKey } from '../../memtable/search-key.js'
-import { BlockFetcher } from '../../sstable/block-fetcher.js'
 import { GroupBuffer, OPERATIONS_START } from '../../wal/group-buffer.js'
 import { MAX_GROUP_BYTES } from '../commit/commit-pipeline.js'
-import { conflict, type Decide, describe, type Found, writeOf } from '../commit/decision.js'
+import { conflict, type Decide, describe, writeOf } from '../commit/decision.js'
 import type { WriteGroup, Writer } from '../commit/writer.js'
 import { Deferred } from '../deferred.js'
 import type { Codec } from '../encodings/codec.js'
 import type { Durability } from '../options.js'
 import type { ByteRange } from '../range.js'
 import type { PinnedMoment } from '../reading/pinned-moments.js'
-import { LookupResult, lookUp } from '../reading/point-lookup.js'
+import { awaitLookUp } from '../reading/point-lookup.js'
 import { nameOf, ReadSet } from '../transactions/read-set.js'
 import type { AttachedState } from './attached-state.js'
 import type { ConditionalOperations, Operations } from './share-protocol.js'
@@ -111,7 +109,7 @@ export class RemoteWriter implements Writer {
       this.#state.catchUp()
       const moment = this.#state.pinned.pin(this.#state.sequence)
       try {
-        const found = await this.#lookUp(codec, key, moment)
+        const found = await awaitLookUp(this.#state.parts, moment, key, (result) => describe(codec, result))
         const decision = decide(found)
         if (decision.write === 'nothing') return decision.answer
         const write = writeOf(codec, key, decision)
@@ -182,24 +180,6 @@ export class RemoteWriter implements Writer {
   #takesMore(group: RemoteGroup, durability: Durability): boolean {
     const { count, length } = group.operations
     return group.durability === durability && length <= MAX_GROUP_BYTES && !(this.#isEachAlone && count > 0)
-  }
-
-  /** What is under `key` at `moment`. */
-  async #lookUp<V>(
-    codec: Codec<unknown, V>,
-    key: SearchKey,
-    { readState, sequence }: PinnedMoment,
-  ): Promise<Found<V> | undefined> {
-    const { tableCache, clock } = this.#state.parts
-    const fetcher = new BlockFetcher(tableCache, { blocking: false })
-    const result = new LookupResult()
-    const state = readState.pin()
-    try {
-      const isThere = await whenResident(() => lookUp(state, key, sequence, fetcher, result, clock))
-      return isThere ? describe(codec, result) : undefined
-    } finally {
-      state.unpin()
-    }
   }
 
   #call<T>(name: string, argument: unknown): Promise<T> {
