@@ -1,4 +1,5 @@
 /** The points of a recovery: where a second crash may come. */
+import { copyOf } from '../../src/base/bytes.js'
 import { open } from '../../src/index.js'
 import { InlineExecutor, ManualClock, type MemoryFileSystem } from '../../src/testing.js'
 import { randomFrom } from '../model/random.js'
@@ -20,7 +21,7 @@ export async function recoveryPoints(
   const points: RecoveryPoint[] = []
   const fileSystem = new StepFileSystem(image, (step) => {
     if (changes(step)) {
-      const kept = step.bytes === undefined ? step : { ...step, bytes: step.bytes.slice() }
+      const kept = step.bytes === undefined ? step : { ...step, bytes: copyOf(step.bytes) }
       points.push({ index: points.length, step: kept, disk: image.fork() })
     }
     return judge(step)

@@ -3,6 +3,7 @@
  * something, and at the end. Between two such calls all crashes are alike, and what is promised only grows; so a fork with
  * the promises of its moment stands for every crash behind the call before.
  */
+import { copyOf } from '../../src/base/bytes.js'
 import { open, type Store } from '../../src/index.js'
 import { InlineExecutor, ManualClock, MemoryFileSystem } from '../../src/testing.js'
 import { randomFrom } from '../model/random.js'
@@ -230,7 +231,7 @@ class Run {
     this.points.push({
       index: this.#steps,
       // The store goes on using its buffer.
-      step: step?.bytes === undefined ? step : { ...step, bytes: step.bytes.slice() },
+      step: step?.bytes === undefined ? step : { ...step, bytes: copyOf(step.bytes) },
       disk: this.disk.fork(),
       promised: this.history.promised(),
       now: this.#clock.now(),

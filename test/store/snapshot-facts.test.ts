@@ -1,6 +1,7 @@
 /** SNAPSHOT on disk: as docs/format/snapshot.md says, and nothing else passes. */
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { copyOf } from '../../src/base/bytes.js'
 import { decodeSnapshotFacts, encodeSnapshotFacts } from '../../src/store/snapshots/snapshot-facts.js'
 
 const facts = { createdAt: 1704067200000, sequence: 123, automatic: false }
@@ -21,7 +22,7 @@ test('with any bit flipped, cut off anywhere or with more behind it, is damaged'
   const bytes = encodeSnapshotFacts(facts)
   const refused = expect.objectContaining({ code: 'CORRUPTION', path: 'here' })
   for (let bit = 0; bit < bytes.length * 8; bit++) {
-    const flipped = bytes.slice()
+    const flipped = copyOf(bytes)
     flipped[bit >> 3] ^= 1 << (bit & 7)
     expect(() => decodeSnapshotFacts(flipped, 'here'), `bit ${bit}`).toThrow(refused)
   }

@@ -29,6 +29,17 @@ describe('inside a transaction', () => {
     expect(await store.entries().all()).toEqual([['b', 3]])
   })
 
+  test('a value is written as it was when it was set', async () => {
+    const bytes = await open('/bytes', { fileSystem: new MemoryFileSystem() })
+    await bytes.transaction(async (tx) => {
+      const value = Buffer.from('before')
+      tx.set('a', value)
+      value.fill('x')
+    })
+    expect(`${await bytes.get('a')}`).toBe('before')
+    await bytes.close()
+  })
+
   test('the conflict of another transaction is not taken for its own', async () => {
     let calls = 0
     const outer = store.transaction(async () => {

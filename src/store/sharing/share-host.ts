@@ -5,6 +5,7 @@
  * out all the same.
  */
 import { randomUUID } from 'node:crypto'
+import { copyOf } from '../../base/bytes.js'
 import { VarveError } from '../../base/errors.js'
 import { encodeError } from '../../env/error-transfer.js'
 import { NodeFileSystem } from '../../env/node-file-system.js'
@@ -142,7 +143,7 @@ export class ShareHost {
     const encoded = this.#encodings.key(key)
     return {
       event,
-      removed: { key: encoded.bytes.slice(0, encoded.length), value: this.#encodings.value(value).slice() },
+      removed: { key: encoded.bytes.slice(0, encoded.length), value: copyOf(this.#encodings.value(value)) },
     }
   }
 

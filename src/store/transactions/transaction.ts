@@ -5,7 +5,7 @@
  * one batch, in one synchronous step that first checks that nothing that was read or is written has changed since;
  * otherwise nothing is written and the transaction conflicts.
  */
-import { compareKeys } from '../../base/bytes.js'
+import { compareKeys, copyOf } from '../../base/bytes.js'
 import { Kind } from '../../base/entry.js'
 import { VarveError } from '../../base/errors.js'
 import type { Writer } from '../commit/writer.js'
@@ -117,7 +117,7 @@ export class Transaction<K, V> {
   set(key: KeyInput<K>, value: ValueInput<V>, options?: WriteOptions): void {
     this.#checkActive()
     if (options !== undefined) checkOptionNames('set in a transaction', options, WRITE_NAMES.part)
-    const bytes = this.#codec.value(value as unknown as V).slice()
+    const bytes = copyOf(this.#codec.value(value as unknown as V))
     this.#write(key, bytes, this.#expiryOf(options?.ttl))
   }
 
