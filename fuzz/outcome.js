@@ -6,6 +6,7 @@
  * - it takes time and memory in proportion to the input;
  * - no prototype is changed.
  */
+import { readFileSync } from 'node:fs'
 import { getHeapStatistics } from 'node:v8'
 import { errnoOf, VarveError } from '../dist/base/errors.js'
 
@@ -16,6 +17,9 @@ const TIME_LIMIT_MS = 2_000
 /** What an input may cost in memory, whatever it claims: a fixed part and a multiple of its size. */
 const MEMORY_LIMIT_BYTES = 48 * 2 ** 20
 const MEMORY_LIMIT_RATIO = 2_048
+
+/** What the process may reserve for an input: native code takes memory that JavaScript does not hear of, but never so much. */
+const RESERVATION_LIMIT_BYTES = 512 * 2 ** 20
 
 /** What is wrong with how a target answered. */
 export class Finding extends Error {
@@ -29,12 +33,16 @@ export class Finding extends Error {
 export async function answerTo(target, input) {
   const began = cpuTimeMs()
   const memoryBefore = memoryInUse()
+  const reservedBefore = memoryEverReserved()
   const answer = await oneAnswer(target, surrounded(input, 0xa5))
   const memory = memoryInUse() - memoryBefore
   const elapsed = cpuTimeMs() - began
   if (elapsed > TIME_LIMIT_MS) throw new Finding(`took ${Math.round(elapsed)} ms`)
   if (memory > MEMORY_LIMIT_BYTES + MEMORY_LIMIT_RATIO * input.length)
     throw new Finding(`took ${memory} bytes of memory`)
+  const reserved = memoryEverReserved() - reservedBefore
+  if (reserved > RESERVATION_LIMIT_BYTES + MEMORY_LIMIT_RATIO * input.length)
+    throw new Finding(`reserved ${reserved} bytes of memory`)
   if (target.isPure !== false) {
     const again = await oneAnswer(target, surrounded(input, 0x01))
     if (again !== answer)
@@ -88,6 +96,13 @@ export function cpuTimeMs() {
 function memoryInUse() {
   const { used_heap_size, external_memory } = getHeapStatistics()
   return used_heap_size + external_memory
+}
+
+/** The most address space that this process has had; 0 where nothing tells it. */
+function memoryEverReserved() {
+  if (process.platform !== 'linux') return 0
+  const peak = /^VmPeak:\s*(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'latin1'))
+  return peak === null ? 0 : Number(peak[1]) * 1024
 }
 
 /** The input in the middle of other bytes, as it lies in a read buffer. @param {Uint8Array} input @param {number} filler */

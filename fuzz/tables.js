@@ -28,8 +28,9 @@ import { hostileMap, hostileNumber } from './values.js'
  * @property {number} levels
  * @property {Uint8Array | undefined} filter
  * @property {Uint8Array | undefined} expiries
- * @property {Record<string, unknown>} properties
+ * @property {Record<string, any>} properties
  * @property {(footer: Uint8Array) => void} [finish] the last word on the footer
+ * @property {(value: Uint8Array, parts: TableParts) => Uint8Array} [changePartition] the last word on entries of the top index
  */
 
 /** The entries of a block. @param {Uint8Array} payload */
@@ -132,16 +133,14 @@ export function tableTogether(parts) {
         ...handleBytes(handle.offset, handle.size),
         ...handleBytes(0, 0).subarray(0, 1),
       ])
-      top.push({ ...partition[partition.length - 1], value })
+      top.push({ ...partition[partition.length - 1], value: parts.changePartition?.(value, parts) ?? value })
     }
   }
   const index = append({ payload: blockOf(top), kind: 0 })
+  const places = { expiryIndexOffset: expiries.offset, expiryIndexSize: expiries.size }
+  const isMap = typeof parts.properties === 'object' && parts.properties !== null
   const properties = append({
-    payload: packMessage({
-      expiryIndexOffset: expiries.offset,
-      expiryIndexSize: expiries.size,
-      ...parts.properties,
-    }),
+    payload: packMessage(isMap ? { ...places, ...parts.properties } : parts.properties),
     kind: 0,
   })
   const footer = encodeFooter({

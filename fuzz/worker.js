@@ -17,10 +17,12 @@ for (let seed = firstSeed; performance.now() < end; seed++) {
   shared[0]++
   if (problem === undefined || kinds.has(kindOf(problem))) continue
   kinds.add(kindOf(problem))
-  const small = await reduced(input, async (candidate) => {
-    shared[0] += 2 ** -20
-    const found = await problemOf(target, candidate)
-    return found !== undefined && kindOf(found) === kindOf(problem)
-  })
+  const small = target.isWhole
+    ? input
+    : await reduced(input, async (candidate) => {
+        shared[0] += 2 ** -20
+        const found = await problemOf(target, candidate)
+        return found !== undefined && kindOf(found) === kindOf(problem)
+      })
   parentPort?.postMessage({ seed, message: problem.message, file: keep(target, small) })
 }

@@ -1,5 +1,6 @@
 /** All targets. */
 import { jsonValue, message, msgpackValue, orderedKey, utf8 } from './encodings.js'
+import { forgery } from './forgery.js'
 import { operation, record, wal } from './logs.js'
 import { repair } from './repair.js'
 import { store } from './store.js'
@@ -12,6 +13,7 @@ import { current, lock, manifest, snapshotFacts, versionEdit } from './versions.
  * @property {string} name
  * @property {readonly string[]} codes the codes of errors that are a right answer
  * @property {boolean} [isPure] false: what it answers depends on more than the bytes, so that it is asked once only
+ * @property {boolean} [isWhole] true: what is found is kept as it is, and not made smaller
  * @property {() => Uint8Array[]} seeds valid inputs, made by the real builders, and some that once were trouble
  * @property {(bytes: Uint8Array, random: import('../random.js').Random, seeds: readonly Uint8Array[]) => Uint8Array} mutate
  *   a mutation with the checksums put right
@@ -44,6 +46,7 @@ export const targets = [
   jsonValue,
   store,
   repair,
+  forgery,
 ]
 
 /** @param {string} name */

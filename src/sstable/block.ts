@@ -277,7 +277,6 @@ export class Block {
     for (let index = 0; index < this.count; index++) {
       if (this.sequenceAt(index) > MAX_FOUND_NUMBER) throw damaged('sequence number is too large')
     }
-    if (this.#baseSequence > MAX_FOUND_NUMBER) throw damaged('sequence number is too large')
   }
 }
 

@@ -115,12 +115,15 @@ function checkedIndex(payload: Uint8Array): Block {
   return index
 }
 
-/** Runs `decode`; damage that it finds gets the place where it is. */
+/** Runs `decode`; damage that it finds, or a format that it does not know, gets the place where it is. */
 export function naming<T>(path: string, offset: number, decode: () => T): T {
   try {
     return decode()
   } catch (error) {
-    if (!(error instanceof VarveError) || error.code !== 'CORRUPTION' || error.path !== undefined) throw error
+    if (!(error instanceof VarveError) || error.path !== undefined) throw error
+    if (error.code === 'UNSUPPORTED_FORMAT')
+      throw new VarveError(error.code, `${error.message} (${path})`, { path, offset })
+    if (error.code !== 'CORRUPTION') throw error
     throw corruption(error.message.replace(/\.$/, ''), path, Math.max(0, offset), error.cause)
   }
 }

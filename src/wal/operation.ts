@@ -6,7 +6,7 @@
  * memtable from the same bytes that it logs, and replay does the same: both through {@link OperationReader}.
  */
 import { EMPTY, VarintReader } from '../base/bytes.js'
-import { EXPIRY_LENGTH, Kind, MAX_KIND } from '../base/entry.js'
+import { EXPIRY_LENGTH, expiryOf, Kind, MAX_FOUND_NUMBER, MAX_KEY_LENGTH, MAX_KIND } from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
 
 /** Walks over the operations in `[start, end)` of some bytes without allocating. */
@@ -79,7 +79,24 @@ export class OperationReader {
   }
 }
 
-/** The error for an operation that no store writes. */
-export function malformed(why: string): VarveError {
+/** Whether a group of `count` operations can begin with that sequence number. */
+export function isPossibleGroup(firstSequence: number, count: number): boolean {
+  return count > 0 && firstSequence > 0 && firstSequence + count - 1 <= MAX_FOUND_NUMBER
+}
+
+/** Throws `CORRUPTION` unless `bytes[start, end)` are `count` operations, each of which a store can write. */
+export function checkOperations(bytes: Uint8Array, start: number, end: number, count: number): void {
+  const operations = new OperationReader().reset(bytes, start, end)
+  let found = 0
+  for (; operations.next(); found++) {
+    const { kind, keyStart, keyEnd, valueStart } = operations
+    if (keyEnd - keyStart > MAX_KEY_LENGTH) throw malformed('its key is too long')
+    if (Number.isNaN(expiryOf(kind, bytes, valueStart))) throw malformed('its expiry is no moment')
+  }
+  if (found === count) return
+  throw new VarveError('CORRUPTION', `A group has ${found} operations instead of ${count}.`)
+}
+
+function malformed(why: string): VarveError {
   return new VarveError('CORRUPTION', `An operation in the log is malformed: ${why}.`)
 }

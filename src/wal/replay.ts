@@ -15,11 +15,10 @@
 
 import { compareKeys } from '../base/bytes.js'
 import { fileSalt } from '../base/checksum.js'
-import { expiryOf, MAX_KEY_LENGTH } from '../base/entry.js'
 import { corruption, ioError, VarveError } from '../base/errors.js'
 import { type FileSystem, type OpenMode, readFully } from '../env/file-system.js'
 import { RecordReader } from '../record/record-reader.js'
-import { malformed, OperationReader } from './operation.js'
+import { checkOperations, OperationReader } from './operation.js'
 import { SegmentReader } from './segment-reader.js'
 import {
   decodeSegmentHeader,
@@ -253,7 +252,7 @@ async function handOut(
     if (reader.lastSequence <= fromSequence) continue
     let { firstSequence, count, operationsStart } = reader
     try {
-      checkOperations(operations, reader)
+      checkOperations(reader.bytes, operationsStart, reader.operationsEnd, count)
       operations.reset(reader.bytes, operationsStart, reader.operationsEnd)
       for (; firstSequence <= fromSequence && operations.next(); firstSequence++) count--
       operationsStart = operations.position
@@ -265,22 +264,6 @@ async function handOut(
       }
       throw error
     }
-  }
-}
-
-/** Throws `CORRUPTION` when a group does not hold the operations that it counts, or one that no store writes. */
-function checkOperations(operations: OperationReader, reader: SegmentReader): void {
-  const { bytes } = reader
-  let count = 0
-  operations.reset(bytes, reader.operationsStart, reader.operationsEnd)
-  for (; operations.next(); count++) {
-    if (operations.keyEnd - operations.keyStart > MAX_KEY_LENGTH) throw malformed('its key is too long')
-    if (Number.isNaN(expiryOf(operations.kind, bytes, operations.valueStart))) {
-      throw malformed('its expiry is no moment')
-    }
-  }
-  if (count !== reader.count) {
-    throw new VarveError('CORRUPTION', `A group of ${count} operations claims to hold ${reader.count}.`)
   }
 }
 

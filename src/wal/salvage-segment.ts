@@ -8,7 +8,7 @@ import type { SequenceRange } from '../base/damage-range.js'
 import { corruption, VarveError } from '../base/errors.js'
 import { damagedRuns } from '../record/damaged-runs.js'
 import { RecordReader } from '../record/record-reader.js'
-import { OperationReader } from './operation.js'
+import { checkOperations, isPossibleGroup } from './operation.js'
 import {
   GROUP_HEADER_LENGTH,
   prefixCount,
@@ -67,6 +67,11 @@ export async function salvageSegment(segment: SegmentBytes, take?: TakeGroup): P
       continue
     }
     const { firstSequence, count, start, end } = found
+    if (!isPossibleGroup(firstSequence, count)) {
+      const error = corruption('A group has impossible sequence numbers', path, start)
+      problems.push({ error, isTorn: false, sequences: { first: (lastSequence ?? 0) + 1, last: undefined } })
+      continue
+    }
     const before = problems.at(-1)
     if (before?.sequences !== undefined && before.sequences.last === undefined) {
       const { first } = before.sequences
@@ -76,7 +81,7 @@ export async function salvageSegment(segment: SegmentBytes, take?: TakeGroup): P
       }
     }
     lastSequence = firstSequence + count - 1
-    const what = malformation(bytes, start, end, count)
+    const what = malformation(bytes, found)
     if (what !== undefined) {
       const sequences = { first: firstSequence, last: lastSequence }
       problems.push({ error: corruption(what, path, start), isTorn: false, sequences })
@@ -132,14 +137,12 @@ function largestSyncedUpTo(reader: RecordReader): number {
 }
 
 /** Why a group, which holds whole or not at all, does not hold. */
-function malformation(bytes: Uint8Array, start: number, end: number, count: number): string | undefined {
-  const operations = new OperationReader().reset(bytes, start, end)
-  let found = 0
+function malformation(bytes: Uint8Array, { start, end, count }: FoundGroup): string | undefined {
   try {
-    while (operations.next()) found++
+    checkOperations(bytes, start, end, count)
+    return undefined
   } catch (error) {
     if (!(error instanceof VarveError)) throw error
     return error.message.replace(/\.$/, '')
   }
-  return found === count ? undefined : `A group has ${found} operations instead of ${count}`
 }

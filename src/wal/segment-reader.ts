@@ -6,9 +6,9 @@
  * successor took over; when a record behind the damage says that the device had more than that; and when the caller
  * knows so. The rules are written down in docs/format/wal.md, "Torn or rotten".
  */
-import { MAX_FOUND_NUMBER } from '../base/entry.js'
 import { corruption } from '../base/errors.js'
 import { RecordReader } from '../record/record-reader.js'
+import { isPossibleGroup } from './operation.js'
 import {
   GROUP_HEADER_LENGTH,
   prefixChain,
@@ -136,11 +136,9 @@ export class SegmentReader {
     this.count = prefixCount(this.bytes, payloadStart)
     this.operationsStart = payloadStart + GROUP_HEADER_LENGTH
     this.operationsEnd = payloadEnd
-    const last = this.firstSequence + this.count - 1
-    if (this.count === 0 || this.firstSequence <= this.#lastSequence || last > MAX_FOUND_NUMBER) {
+    if (!isPossibleGroup(this.firstSequence, this.count) || this.firstSequence <= this.#lastSequence)
       throw this.#impossible('A group has impossible sequence numbers')
-    }
-    this.#lastSequence = last
+    this.#lastSequence = this.firstSequence + this.count - 1
   }
 
   /** A record that is whole and stands in its place, and yet does not fit: never what a crash leaves. */

@@ -56,20 +56,17 @@ describe.each(['snappy', 'gzip'] as const)('%s', (compression) => {
       decompressOrRefuse(compressed.slice(0, length), kind)
     fc.assert(fc.property(fc.uint8Array({ maxLength: 50 }), (bytes) => decompressOrRefuse(bytes, kind)))
   })
+})
 
-  it('allocates nothing for a claim that cannot be', () => {
-    const hostile =
-      compression === 'snappy'
-        ? Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0)
-        : new Uint8Array([...gzipSync(payload).subarray(0, -4), 0xff, 0xff, 0xff, 0xff])
-    let refusal: unknown
-    try {
-      decompress(hostile, kind)
-    } catch (error) {
-      refusal = error
-    }
-    expect(codeOf(refusal)).toBe('CORRUPTION')
-    expect(String(refusal instanceof Error && refusal.cause)).toMatch(/more bytes claimed/)
+describe('a claim that cannot be', () => {
+  it('takes no memory in snappy, which would take all of it at once', () => {
+    const hostile = Uint8Array.of(0xff, 0xff, 0xff, 0xff, 0x0f, 0, 0)
+    expect(() => decompress(hostile, CompressionKind.snappy)).toThrow(/claims to hold more than it can/)
+  })
+
+  it('takes no memory in gzip, which takes it as it goes', () => {
+    const hostile = new Uint8Array([...gzipSync(payload).subarray(0, -4), 0xff, 0xff, 0xff, 0xff])
+    expect(() => decompress(hostile, CompressionKind.gzip)).toThrow(/does not decompress/)
   })
 })
 
