@@ -1,20 +1,23 @@
 /** A watcher of an attached thread: it lives with the owner and is asked for one change after the other. */
-
 import { VarveError } from '../../base/errors.js'
 import type { ThreadLink } from '../../env/thread-link.js'
 import type { Codec } from '../encodings/codec.js'
 import type { Change } from '../watch/change.js'
+import type { RawChange, RawResult } from './remote-watcher.js'
 import type { RemoteWatch } from './share-protocol.js'
-
-type RawChange = Change<Uint8Array, Uint8Array>
 
 export class AttachedWatcher<K, V> implements AsyncIterableIterator<Change<K, V>, undefined> {
   readonly #link: ThreadLink
   readonly #codec: Codec<K, V>
   readonly #id: Promise<number>
   readonly #signal: AbortSignal | undefined
-  readonly #onAbort = (): void => void this.close()
+  readonly #onAbort = (): void => {
+    this.#aborted = true
+    void this.close()
+  }
   #closed = false
+  /** Whether it is still to be told that the signal has ended the watcher: once, like every error of a watcher. */
+  #aborted = false
 
   /** @internal */
   constructor(link: ThreadLink, codec: Codec<K, V>, watch: RemoteWatch, signal: AbortSignal | undefined) {
@@ -32,7 +35,7 @@ export class AttachedWatcher<K, V> implements AsyncIterableIterator<Change<K, V>
   async next(): Promise<IteratorResult<Change<K, V>, undefined>> {
     if (this.#closed) return this.#end()
     try {
-      const result = await this.#link.call<IteratorResult<RawChange, undefined>>('nextChange', await this.#id)
+      const result = await this.#link.call<RawResult>('nextChange', await this.#id)
       if (!this.#closed && result.done !== true) return { done: false, value: this.#decode(result.value) }
     } catch (error) {
       this.#finish()
@@ -72,15 +75,10 @@ export class AttachedWatcher<K, V> implements AsyncIterableIterator<Change<K, V>
   }
 
   #end(): IteratorResult<Change<K, V>, undefined> {
-    if (this.#signal?.aborted === true && !this.#told) {
-      this.#told = true
-      throw new VarveError('ABORTED', 'The watcher was ended by its signal.', { cause: this.#signal.reason })
-    }
-    return { done: true, value: undefined }
+    if (!this.#aborted) return { done: true, value: undefined }
+    this.#aborted = false
+    throw new VarveError('ABORTED', 'The watcher was aborted by its signal.', { cause: this.#signal?.reason })
   }
-
-  /** Whether the signal's end was told: once, like every error of a watcher. */
-  #told = false
 
   #decode(change: RawChange): Change<K, V> {
     const { key, value } = change

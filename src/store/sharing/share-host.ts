@@ -21,9 +21,9 @@ import type { StoreEvents } from '../events.js'
 import type { Durability } from '../options.js'
 import type { ByteRange } from '../range.js'
 import { nameOf, ReadSet } from '../transactions/read-set.js'
-import type { Change } from '../watch/change.js'
 import type { WatchHub } from '../watch/watch-hub.js'
 import { Watcher } from '../watch/watcher.js'
+import { type RawResult, RemoteWatcher } from './remote-watcher.js'
 import type {
   ConditionalOperations,
   EventNote,
@@ -33,8 +33,6 @@ import type {
   Upkeep,
 } from './share-protocol.js'
 import { StatePublisher } from './state-publisher.js'
-
-type RawResult = IteratorResult<Change<Uint8Array, Uint8Array>, undefined>
 
 /** Throws `INVALID_ARGUMENT` for a store that other threads cannot read. */
 function checkShareable(engine: Engine): void {
@@ -173,7 +171,6 @@ export class ShareHost {
     }
   }
 
-  /** A watcher looks one change ahead, so that it goes live without being asked. */
   #watching(watchers: Map<number, RemoteWatcher>): Calls {
     let count = 0
     return {
@@ -214,34 +211,6 @@ export class ShareHost {
       deleteSnapshot: (id: string) => upkeep.deleteSnapshot(id),
       restoreSnapshot: (idOrPath: string) => upkeep.restoreSnapshot(idOrPath),
     }
-  }
-}
-
-/** A watcher that is a change ahead of who asks. */
-class RemoteWatcher {
-  readonly #watcher: Watcher<Uint8Array, Uint8Array>
-  #ahead: Promise<RawResult>
-
-  constructor(watcher: Watcher<Uint8Array, Uint8Array>) {
-    this.#watcher = watcher
-    this.#ahead = this.#look()
-  }
-
-  next(): Promise<RawResult> {
-    const result = this.#ahead
-    this.#ahead = this.#look()
-    return result
-  }
-
-  close(): void {
-    void this.#watcher.close()
-  }
-
-  #look(): Promise<RawResult> {
-    const result = this.#watcher.next()
-    // Whoever asks for it is told.
-    result.catch(() => undefined)
-    return result
   }
 }
 
