@@ -68,6 +68,24 @@ describe('an expired entry', () => {
     expect(await store.keys().all()).toEqual(['b'])
   })
 
+  test('that cannot be decoded is told as an error, and those beside it as what they were', async () => {
+    const world = new World()
+    const valueEncoding = {
+      encode: (value: string) => Buffer.from(value),
+      decode(bytes: Buffer): string {
+        if (`${bytes}` === '0') throw new Error('bad')
+        return `${bytes}`
+      },
+    }
+    await using store = await world.open({ valueEncoding })
+    const errors: string[] = []
+    store.on('error', ({ code }) => errors.push(code))
+    for (let i = 0; i < 10; i++) await store.set(key(i), `${i}`, { ttl: 500 })
+    await world.pass(INTERVAL)
+    expect(world.told.toSorted()).toEqual(Array.from({ length: 9 }, (_, i) => `${key(i + 1)}=${i + 1}`))
+    expect(errors).toEqual(['INVALID_VALUE'])
+  })
+
   test('is not announced when it was overwritten, deleted, persisted or cleared before', async () => {
     const world = new World()
     await using store = await world.open()

@@ -1,4 +1,5 @@
 /** Who is told of entries that the store removes by itself, and how. */
+import type { VarveError } from '../../base/errors.js'
 import type { Codec } from '../encodings/codec.js'
 import type { StoreEmitter } from '../events.js'
 
@@ -31,8 +32,8 @@ export class Announcer<K, V> implements RemovalListener {
   constructor(
     codec: Codec<K, V>,
     events: StoreEmitter,
-    callbacks: RemovalCallbacks,
-    isWatched: () => boolean,
+    callbacks: RemovalCallbacks = {},
+    isWatched: () => boolean = () => false,
   ) {
     this.#codec = codec
     this.#events = events
@@ -49,8 +50,16 @@ export class Announcer<K, V> implements RemovalListener {
   }
 
   removed(removal: Removal, keyBytes: Uint8Array, valueBytes: Uint8Array): void {
-    const key = this.#codec.keys.decode(keyBytes, 0, keyBytes.length)
-    const value = this.#codec.values.decode(valueBytes, 0, valueBytes.length)
+    let key: K
+    let value: V
+    try {
+      key = this.#codec.keys.decode(keyBytes, 0, keyBytes.length)
+      value = this.#codec.values.decode(valueBytes, 0, valueBytes.length)
+    } catch (error) {
+      // What was removed beside it is told all the same.
+      this.#events.emit('error', error as VarveError)
+      return
+    }
     try {
       this.#callbackFor(removal)?.(key, value)
     } catch (error) {
