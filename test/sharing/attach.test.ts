@@ -326,6 +326,49 @@ test('events arrive as what they were', async () => {
   expect(evicted).toHaveLength(1)
 })
 
+test('an encoding that throws at an event is told as an error, to the thread that listens', async () => {
+  const fileSystem = new MemoryFileSystem()
+  let broken: 'encode' | 'decode' | undefined
+  const valueEncoding = {
+    encode(value: string): Uint8Array {
+      if (broken === 'encode') throw new Error('encode')
+      return Buffer.from(value)
+    },
+    decode(bytes: Buffer): string {
+      if (broken === 'decode') throw new Error('decode')
+      return bytes.toString()
+    },
+  }
+  const store = await open(DIRECTORY, { fileSystem, valueEncoding, maxEntries: 1, evictionPolicy: 'lru' })
+  const attached = await attach<string, string>(store.share(), { fileSystem, valueEncoding })
+  onTestFinished(async () => {
+    await attached.close()
+    await store.close()
+  })
+  const told: unknown[] = []
+  attached.on('evict', (entry) => told.push(entry))
+  attached.on('error', ({ code, cause }) => told.push({ code, cause: (cause as Error).message }))
+  await attached.stats()
+  // To the owner's own listeners it is no matter.
+  const evicted: unknown[] = []
+  store.on('evict', ({ key }) => evicted.push(key))
+  for (const [i, what] of (['encode', 'decode', undefined] as const).entries()) {
+    await store.set(`${i}`, 'value')
+    // Encoded before it is broken.
+    const writing = store.set(`${i + 1}`, 'value')
+    broken = what
+    await writing
+    await expect.poll(() => told).toHaveLength(i + 1)
+    broken = undefined
+  }
+  expect(told).toEqual([
+    { code: 'INVALID_VALUE', cause: 'encode' },
+    { code: 'INVALID_VALUE', cause: 'decode' },
+    { key: '2', value: 'value' },
+  ])
+  expect(evicted).toEqual(['0', '2'])
+})
+
 test('what cannot be posted is refused, and a conflict of the user is not tried again', async () => {
   const { attached } = await openPair()
   await expect(attached.snapshot({ name: (() => 1) as never })).rejects.toMatchObject({

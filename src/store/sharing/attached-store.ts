@@ -9,6 +9,7 @@ import { decodeError } from '../../env/error-transfer.js'
 import type { ThreadLink } from '../../env/thread-link.js'
 import type { Codec } from '../encodings/codec.js'
 import type { StoreEvents } from '../events.js'
+import { Announcer, type Removal } from '../expiry/removals.js'
 import type { Settings } from '../options.js'
 import { byteRangeOf, isEmptyRange, type KeyRange } from '../range.js'
 import type { SnapshotInfo } from '../snapshots/snapshot-info.js'
@@ -33,6 +34,7 @@ export class AttachedStore<K, V> extends Writable<K, V> {
   readonly #writer: RemoteWriter
   readonly #state: AttachedState
   readonly #codec: Codec<K, V>
+  readonly #announcer: Announcer<K, V>
   readonly #heard = new Set<string>()
 
   /** @internal */
@@ -50,11 +52,11 @@ export class AttachedStore<K, V> extends Writable<K, V> {
     this.#link = link
     this.#state = state
     this.#codec = codec
+    this.#announcer = new Announcer(codec, state.parts.events)
     link.notes = {
       ...link.notes,
       // Listeners are called behind whatever read has taken the message.
-      event: (note: EventNote) =>
-        queueMicrotask(() => this.#state.parts.events.emit(note.event, this.#payloadOf(note))),
+      event: (note: EventNote) => queueMicrotask(() => this.#emit(note)),
     }
   }
 
@@ -154,14 +156,11 @@ export class AttachedStore<K, V> extends Writable<K, V> {
     return this
   }
 
-  #payloadOf({ payload, error, removed }: EventNote): never {
-    if (error !== undefined) return decodeError(error) as never
-    if (removed === undefined) return payload as never
-    const { key, value } = removed
-    return {
-      key: this.#codec.keys.decode(key, 0, key.length),
-      value: this.#codec.values.decode(value, 0, value.length),
-    } as never
+  #emit({ event, payload, error, removed }: EventNote): void {
+    const { events } = this.#state.parts
+    if (error !== undefined) events.emit(event, decodeError(error) as never)
+    else if (removed === undefined) events.emit(event, payload as never)
+    else this.#announcer.removed(event as Removal, removed.key, removed.value)
   }
 
   #call<T>(name: string, argument?: unknown): Promise<T> {

@@ -133,15 +133,20 @@ export class ShareHost {
     }
   }
 
-  /** An event as it can be posted. */
+  /** An event as it can be posted; an error where the encoding of the user's fails. */
   #eventNote(event: keyof StoreEvents, payload: unknown): EventNote {
     if (event === 'error') return { event, error: encodeError(payload) }
     if (event !== 'expire' && event !== 'evict') return { event, payload }
     const { key, value } = payload as StoreEvents['evict']
-    const encoded = this.#encodings.key(key)
-    return {
-      event,
-      removed: { key: encoded.bytes.slice(0, encoded.length), value: copyOf(this.#encodings.value(value)) },
+    try {
+      const encoded = this.#encodings.key(key)
+      const removed = {
+        key: copyOf(encoded.bytes, 0, encoded.length),
+        value: copyOf(this.#encodings.value(value)),
+      }
+      return { event, removed }
+    } catch (error) {
+      return { event: 'error', error: encodeError(error) }
     }
   }
 
