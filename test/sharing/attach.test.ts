@@ -201,6 +201,35 @@ test('watching from an attached store', async () => {
   await expect(drain()).rejects.toMatchObject({ code: 'WATCH_OVERFLOW', sequence: expect.any(Number) })
 })
 
+test.each(['hybrid', 'snapshot'] as const)(
+  '%s: a watcher begins with the call, whatever the owner does before it hears of it',
+  async (persistence) => {
+    const { store, attached } = await openPair({ persistence })
+    await store.set('before', '1')
+    const flushed = attached.watch()
+    for (let i = 0; i < 300; i++) await store.set(numbered(i), 'x'.repeat(100))
+    await store.flush()
+    for (let i = 0; i < 300; i++) {
+      expect(await flushed.next()).toMatchObject({ value: { key: numbered(i), sequence: i + 2 } })
+    }
+    const cleared = attached.watch()
+    await store.set('gone', '1')
+    await store.clear()
+    await store.set('behind', '1')
+    expect(await cleared.next()).toMatchObject({ value: { type: 'clear', sequence: 303 } })
+    expect(await cleared.next()).toMatchObject({ value: { type: 'set', key: 'behind', sequence: 304 } })
+  },
+)
+
+test('a watcher that was closed does not tell of a signal that fires later', async () => {
+  const { attached } = await openPair()
+  const controller = new AbortController()
+  const changes = attached.watch('k', { signal: controller.signal })
+  await changes.close()
+  controller.abort()
+  expect(await changes.next()).toEqual({ done: true, value: undefined })
+})
+
 test('a refusal is told as what it is', async () => {
   const { attached } = await openPair({ maxEntries: 1 })
   await attached.set('a', '1')

@@ -68,8 +68,8 @@ export class AttachedStore<K, V> extends Writable<K, V> {
     const { signal, ...rest } = options
     const watch = {
       target: target.kind === 'key' ? target.key : target.range,
-      // From now on: what is written until the owner hears of it is replayed.
-      options: { ...rest, from: rest.from ?? this.#state.sequence + 1 },
+      options: rest,
+      seen: this.#state.sequence,
     }
     return new AttachedWatcher(this.#link, this.#codec, watch, signal)
   }

@@ -8,14 +8,20 @@ export type RawResult = IteratorResult<RawChange, undefined>
 
 export class RemoteWatcher {
   readonly #watcher: Watcher<Uint8Array, Uint8Array>
+  #first: RawChange | undefined
   #ahead: Promise<RawResult>
 
-  constructor(watcher: Watcher<Uint8Array, Uint8Array>) {
+  /** @param first - told before what `watcher` tells */
+  constructor(watcher: Watcher<Uint8Array, Uint8Array>, first?: RawChange) {
     this.#watcher = watcher
+    this.#first = first
     this.#ahead = this.#look()
   }
 
-  next(): Promise<RawResult> {
+  async next(): Promise<RawResult> {
+    const first = this.#first
+    this.#first = undefined
+    if (first !== undefined) return { done: false, value: first }
     const result = this.#ahead
     this.#ahead = this.#look()
     return result

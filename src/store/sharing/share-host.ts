@@ -21,6 +21,8 @@ import type { StoreEvents } from '../events.js'
 import type { Durability } from '../options.js'
 import type { ByteRange } from '../range.js'
 import { nameOf, ReadSet } from '../transactions/read-set.js'
+import type { CommitFollower } from '../watch/commit-follower.js'
+import { MemtableFollower } from '../watch/memtable-follower.js'
 import type { WatchHub } from '../watch/watch-hub.js'
 import { Watcher } from '../watch/watcher.js'
 import { type RawResult, RemoteWatcher } from './remote-watcher.js'
@@ -116,7 +118,7 @@ export class ShareHost {
     link.calls = {
       attach: () => this.#publisher.attach(link),
       ...this.#writing(link),
-      ...this.#watching(watchers),
+      ...this.#watching(link, watchers),
       listen: (event: keyof StoreEvents) => {
         if (listeners.has(event)) return
         const listener = (payload: unknown): void => link.tell('event', this.#eventNote(event, payload))
@@ -176,12 +178,21 @@ export class ShareHost {
     }
   }
 
-  #watching(watchers: Map<number, RemoteWatcher>): Calls {
+  #watching(link: ThreadLink, watchers: Map<number, RemoteWatcher>): Calls {
     let count = 0
     return {
-      watch: ({ target, options }: RemoteWatch) => {
+      watch: ({ target, options, seen }: RemoteWatch) => {
         const watched = target instanceof Uint8Array ? target : { gte: target.lower, lt: target.upper }
-        watchers.set(count, new RemoteWatcher(new Watcher(this.#hub, this.#codec, watched, options)))
+        const watch = (from: number, follow?: (from: number) => CommitFollower) =>
+          new Watcher(this.#hub, this.#codec, watched, { ...options, from }, follow)
+        if (options.from !== undefined) {
+          watchers.set(count, new RemoteWatcher(watch(options.from)))
+        } else {
+          // Of what was cleared before the call arrived, only that is told.
+          const cleared = this.#publisher.clearedBehind(seen)
+          const watcher = watch((cleared?.sequence ?? seen) + 1, (from) => this.#followFor(link, from))
+          watchers.set(count, new RemoteWatcher(watcher, cleared))
+        }
         return count++
       },
       nextChange: async (id: number): Promise<RawResult> => {
@@ -201,6 +212,13 @@ export class ShareHost {
         watchers.delete(id)
       },
     }
+  }
+
+  /** Follows what `link` has not seen yet: a flush may have taken it out of the log, but its memtables are held for the thread. */
+  #followFor(link: ThreadLink, from: number): CommitFollower {
+    const { journal, parts } = this.#engine
+    if (from > parts.versions.flushedSequence) return journal.follow(from)
+    return new MemtableFollower(() => this.#publisher.memtablesOf(link), from)
   }
 
   #upkeepCalls(): Calls {

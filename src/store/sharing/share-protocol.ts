@@ -83,6 +83,8 @@ export interface EventNote {
 export interface RemoteWatch {
   readonly target: Uint8Array | ByteRange
   readonly options: Omit<WatchOptions, 'signal'>
+  /** The last write that the thread has seen: behind it begins what it watches, unless `options.from` says otherwise. */
+  readonly seen: number
 }
 
 /** The part of a store whose arguments and answers can be posted as they are. */

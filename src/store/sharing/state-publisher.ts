@@ -8,10 +8,12 @@
  * - The count of visible writes is stored behind the writes themselves, so a reader that loads it sees them whole.
  */
 import type { ThreadLink } from '../../env/thread-link.js'
+import type { Memtable } from '../../memtable/memtable.js'
 import type { TableMetadata } from '../../version/table-metadata.js'
 import type { CommitObserver, Engine } from '../engine.js'
 import type { PinnedMoment } from '../reading/pinned-moments.js'
 import type { ReadState } from '../reading/read-state.js'
+import type { RawChange } from './remote-watcher.js'
 import type { StateNote } from './share-protocol.js'
 
 /** In place of the number of a read state: the store is closed. */
@@ -38,6 +40,8 @@ export class StatePublisher implements CommitObserver {
   #epoch = 0
   #base = 0
   #visible = new Int32Array(new SharedArrayBuffer(4))
+  /** The sequence number of the last clearing that was seen here. */
+  #clearedAt = 0
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -74,6 +78,12 @@ export class StatePublisher implements CommitObserver {
     return this.#attachments.get(link)?.held.get(epoch)?.moment
   }
 
+  /** The memtables that are held for `link`, newest first. */
+  memtablesOf(link: ThreadLink): readonly Memtable[] {
+    const held = [...(this.#attachments.get(link)?.held.values() ?? [])]
+    return [...new Set(held.reverse().flatMap(({ state }) => state.memtables))]
+  }
+
   /** There will be no other state. */
   close(): void {
     Atomics.store(this.#epochWord, 0, CLOSED)
@@ -81,6 +91,16 @@ export class StatePublisher implements CommitObserver {
 
   applied(): void {
     Atomics.store(this.#visible, 0, this.#engine.lastSequence - this.#base)
+  }
+
+  cleared(sequence: number): void {
+    this.#clearedAt = sequence
+  }
+
+  /** The clearing behind `sequence`, if there was one. */
+  clearedBehind(sequence: number): RawChange | undefined {
+    if (this.#clearedAt <= sequence) return undefined
+    return { type: 'clear', key: undefined, value: undefined, sequence: this.#clearedAt }
   }
 
   /** Numbers the read state that is in place now, and tells everybody. */

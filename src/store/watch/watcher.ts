@@ -53,8 +53,17 @@ export class Watcher<K, V> implements AsyncIterableIterator<Change<K, V>, undefi
     this.#takeReplayed(operation, sequence)
   readonly #onAbort = (): void => this.#abort()
 
-  /** @internal */
-  constructor(hub: WatchHub, codec: Codec<K, V>, target: KeyOrRange<K>, options: WatchOptions) {
+  /**
+   * @internal
+   * @param follow - what is replayed; by default the log
+   */
+  constructor(
+    hub: WatchHub,
+    codec: Codec<K, V>,
+    target: KeyOrRange<K>,
+    options: WatchOptions,
+    follow: (from: number) => CommitFollower = (from) => hub.engine.journal.follow(from),
+  ) {
     const { signal, from, changes, bytes, previous } = checkWatchOptions(options)
     this.#hub = hub
     this.#codec = codec
@@ -70,7 +79,7 @@ export class Watcher<K, V> implements AsyncIterableIterator<Change<K, V>, undefi
     }
     hub.enter(this.#subscriber)
     if (from === undefined || from === hub.engine.lastSequence + 1) hub.subscribe(this.#subscriber)
-    else this.#replay = hub.engine.journal.follow(from)
+    else this.#replay = follow(from)
     if (signal?.aborted) this.#abort()
     else signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
