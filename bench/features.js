@@ -16,7 +16,7 @@ import { removals } from './features/removals.js'
 import { markdownTable, rowsOf, terminalTable } from './features/report.js'
 import { watching } from './features/watching.js'
 import { writes } from './features/writes.js'
-import { machine } from './system.js'
+import { machine } from './measure/system.js'
 
 const all = [...writes, ...reads, ...removals, ...watching, ...readOnly]
 

@@ -1,6 +1,7 @@
 /** The process whose memory `memory.js` watches: loads a store and reads it back, keeping nothing of it. */
-import { keyAt, VALUE_LENGTH, Values } from './dataset.js'
-import { peakMemory, residentMemory } from './system.js'
+import { keyAt } from './data/keys.js'
+import { VALUE_LENGTH, Values } from './data/values.js'
+import { peakMemory, residentMemory } from './measure/system.js'
 
 const { open, WriteBatch } = await import(new URL('../dist/index.js', import.meta.url).href)
 
@@ -15,7 +16,7 @@ async function report(what) {
 
 /** @param {{ n: number, path: string, seed: number }} task */
 async function load({ n, path, seed }) {
-  const values = new Values(seed, 1024)
+  const values = new Values(seed, { distinct: 1024 })
   const store = await open(path)
   const batch = new WriteBatch()
   const reportEvery = Math.ceil(n / REPORTS / BATCH) * BATCH

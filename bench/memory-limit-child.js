@@ -2,7 +2,7 @@
  * The process whose memory `memory-limit.js` watches: uses a store in every way that takes memory, with the option `memoryLimit` or any others,
  * and keeps nothing of what it gets. Told to do nothing, it imports nothing: that is bare Node.js.
  */
-import { peakMemory } from './system.js'
+import { peakMemory } from './measure/system.js'
 
 const BATCH = 100
 const IN_FLIGHT = 64
@@ -14,7 +14,8 @@ async function report(what) {
 
 /** @param {{ n: number, valueLength: number, path: string, options: object }} task */
 async function use({ n, valueLength, path, options }) {
-  const { keyAt, randomIntegers } = await import('./dataset.js')
+  const { keyAt } = await import('./data/keys.js')
+  const { randomIntegers } = await import('./data/random.js')
   const { open, WriteBatch } = await import(new URL('../dist/index.js', import.meta.url).href)
   const random = randomIntegers(1)
   // A value is half random bytes, then the same again: it compresses to about half.

@@ -8,7 +8,7 @@ import { fork } from 'node:child_process'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { machine } from './system.js'
+import { machine } from './measure/system.js'
 
 const MEBIBYTE = 2 ** 20
 const TOLERANCE = 1.2

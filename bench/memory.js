@@ -11,8 +11,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { directorySize, residentMemory } from './measure/system.js'
 import { checkLimits } from './memory-limit.js'
-import { directorySize, residentMemory } from './system.js'
 
 const MEBIBYTE = 2 ** 20
 const SAMPLE_EVERY_MS = 20

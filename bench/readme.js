@@ -1,38 +1,58 @@
 /**
- * Puts the figures of a benchmark run into README.md, between its two markers, with the date and the machine.
+ * Puts the everyday figures of a benchmark run into README.md, between its two markers, with the date and the machine.
  *
- *     node bench/readme.js [bench/results/RUN.json]     # the newest run by default
+ *     node bench/readme.js [bench/results/RUN.json]     # the newest run of them by default
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { formatValue, summarize } from './report.js'
-import { groups } from './workloads.js'
+import { formatValue } from './report/format.js'
+import { summarize } from './report/summary.js'
+import { standard } from './workloads/standard.js'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const results = join(root, 'bench/results')
 const BEGIN = '<!-- figures:begin -->'
 const END = '<!-- figures:end -->'
 
+/**
+ * @typedef {import('./run/journal.js').Plan & { samples: import('./report/summary.js').Sample[] }} Run
+ */
+
+/** @param {string} file @returns {Run} */
+const read = (file) => JSON.parse(readFileSync(file, 'utf8'))
+
+const workloads = standard.groups.flatMap((group) => group.workloads)
+
+/** Whether a run has the everyday workloads. @param {Run} run */
+const isStandard = ({ command, samples = [] }) =>
+  command === 'bench' && samples.some(({ workload }) => workloads.some(({ name }) => name === workload))
+
 function newestRun() {
-  const names = readdirSync(results).filter((name) => name.endsWith('.json'))
-  const newest = names.sort().at(-1)
+  const files = readdirSync(results)
+    .filter((name) => name.endsWith('.json'))
+    .sort()
+    .map((name) => join(results, name))
+  const newest = files.findLast((file) => isStandard(read(file)))
   if (newest === undefined) throw new Error('There is no run yet: npm run bench')
-  return join(results, newest)
+  return newest
 }
 
 const file = process.argv[2] ?? newestRun()
-const run = JSON.parse(readFileSync(file, 'utf8'))
+const run = read(file)
+const [n] = run.sizes
 const rows = summarize(
-  groups.flatMap(({ workloads }) => workloads),
-  run,
-  run.samples,
+  workloads,
+  run.stores,
+  run.samples.filter((sample) => sample.n === n),
 ).filter(({ cells }) => cells.varve !== undefined)
-const names = run.stores.map(({ name }) => name)
+const names = run.stores
+  .map(({ name }) => name)
+  .filter((name) => rows.some(({ cells }) => cells[name] !== undefined))
 
 const { machine } = run
 const lines = [
-  `Medians of ${run.rounds} rounds on ${run.date.slice(0, 10)}, ${run.n.toLocaleString('en')} entries of 16 + 100 bytes, each`,
+  `Medians of ${run.rounds} rounds on ${run.date.slice(0, 10)}, ${n.toLocaleString('en')} entries of 16 + 100 bytes, each`,
   `store in a process of its own, in turns; operations or entries per second. Node ${machine.node}, ${machine.platform},`,
   `${machine.cores} × ${machine.processor}, shared. The ratio is Varve against the best durable peer of the row; above 1, Varve is better.`,
   '',

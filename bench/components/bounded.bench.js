@@ -12,7 +12,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { keyAt, Values } from '../dataset.js'
+import { keyAt } from '../data/keys.js'
+import { Values } from '../data/values.js'
 
 const dist = process.env.VARVE_DIST ?? '../../dist'
 const { open, WriteBatch } = await import(`${dist}/index.js`)
@@ -28,7 +29,7 @@ setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc')
 
 const decoder = new TextDecoder()
-const values = new Values(1, 1024)
+const values = new Values(1, { distinct: 1024 })
 const texts = Array.from({ length: 1024 }, (_, i) => decoder.decode(values.at(i)))
 const directory = await mkdtemp(join(tmpdir(), 'varve-bounded-'))
 const policies = ['no bound', 'none', 'lru', 'lfu', 'random', 'ttl']

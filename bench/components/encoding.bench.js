@@ -6,7 +6,7 @@
  * Every task handles a thousand operations; the table shows one.
  */
 import { Bench } from 'tinybench'
-import { keyAt } from '../dataset.js'
+import { keyAt } from '../data/keys.js'
 
 const dist = process.env.VARVE_DIST ?? '../../dist'
 const { crc32, portableCrc32 } = await import(`${dist}/base/checksum.js`)

@@ -5,7 +5,8 @@
  *
  * Requests over 100,000 keys with a zipfian distribution of exponent 0.99; what is missing is put in.
  */
-import { ExactLfu, ExactLru, zipfianTrace } from '../cache-trace.js'
+import { ExactLfu, ExactLru } from '../data/exact-caches.js'
+import { zipfianTrace } from '../data/zipfian.js'
 
 const dist = process.env.VARVE_DIST ?? '../../dist'
 const { openInMemory } = await import(`${dist}/index.js`)

@@ -6,7 +6,7 @@
  * 16-byte keys in random order, 100-byte values. Every task handles a batch; the table shows one operation.
  */
 import { Bench } from 'tinybench'
-import { keyAt } from '../dataset.js'
+import { keyAt } from '../data/keys.js'
 
 const dist = process.env.VARVE_DIST ?? '../../dist'
 const { mergeCursors } = await import(`${dist}/iterator/merging-cursor.js`)

@@ -10,7 +10,8 @@ import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } fr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Bench } from 'tinybench'
-import { keyAt, Values } from '../dataset.js'
+import { keyAt } from '../data/keys.js'
+import { Values } from '../data/values.js'
 
 const dist = process.env.VARVE_DIST ?? '../../dist'
 const { crc32, portableCrc32 } = await import(`${dist}/base/checksum.js`)
@@ -21,7 +22,7 @@ const { Wal } = await import(`${dist}/wal/wal.js`)
 const PUT = 1
 const encoder = new TextEncoder()
 const keys = Array.from({ length: 10_000 }, (_, i) => encoder.encode(keyAt(i, 1)))
-const values = new Values(1, 1024)
+const values = new Values(1, { distinct: 1024 })
 
 const directory = mkdtempSync(join(tmpdir(), 'varve-bench-'))
 let number = 1

@@ -2,7 +2,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { keyAt, Values } from '../dataset.js'
+import { keyAt } from '../data/keys.js'
+import { Values } from '../data/values.js'
 
 const dist = new URL('../../dist/', import.meta.url)
 export const { open, openInMemory, WriteBatch } = await import(new URL('index.js', dist).href)
@@ -12,7 +13,7 @@ export const { ManualClock } = await import(new URL('testing.js', dist).href)
 export const ENTRIES = 10_000
 
 const decoder = new TextDecoder()
-const values = new Values(1, 1024)
+const values = new Values(1, { distinct: 1024 })
 const texts = Array.from({ length: 1024 }, (_, i) => decoder.decode(values.at(i)))
 /** @type {string[]} */
 const keys = []

@@ -32,6 +32,7 @@ export function levelSession(db, { sync }) {
       for (let i = from; i < to; i++) batch.put(keys[i], values.at(i))
       return batch.write(writeOptions)
     },
+    delete: (key) => db.del(key, writeOptions),
     get: (key) => db.get(key),
     getSync: (key) => db.getSync(key),
     getMany: (keys) => db.getMany(keys),

@@ -12,6 +12,7 @@ export const betterSqlite3 = {
     'commit), with fsync FULL. A batch is one transaction. Settled: wal_checkpoint(TRUNCATE)',
   version: () => installedVersion('better-sqlite3'),
   open: async (directory, { cacheSize, sync }) => {
+    // @ts-expect-error: the package has no types.
     const { default: Database } = await import('better-sqlite3')
     await mkdir(directory, { recursive: true })
     const db = new Database(join(directory, 'store.sqlite'))
@@ -24,13 +25,15 @@ export const betterSqlite3 = {
     db.exec('CREATE TABLE IF NOT EXISTS entries (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID')
 
     const put = db.prepare('INSERT OR REPLACE INTO entries VALUES (?, ?)')
+    const remove = db.prepare('DELETE FROM entries WHERE key = ?')
     const get = db.prepare('SELECT value FROM entries WHERE key = ?').pluck()
     const scan = db.prepare('SELECT key, value FROM entries ORDER BY key').raw()
     const scanReverse = db.prepare('SELECT key, value FROM entries ORDER BY key DESC').raw()
     const seek = db.prepare('SELECT key, value FROM entries WHERE key >= ? ORDER BY key LIMIT ?').raw()
-    const putMany = db.transaction((keys, values, from, to) => {
+    /** @type {import('./session.js').Session['putMany']} */
+    const putAll = (keys, values, from, to) => {
       for (let i = from; i < to; i++) put.run(keys[i], values.at(i))
-    })
+    }
 
     /** @param {Iterable<any>} rows */
     const count = (rows) => {
@@ -41,7 +44,8 @@ export const betterSqlite3 = {
 
     return {
       put: (key, value) => put.run(key, value),
-      putMany,
+      putMany: db.transaction(putAll),
+      delete: (key) => remove.run(key),
       get: (key) => get.get(key),
       getSync: (key) => get.get(key),
       getMany: (keys) => keys.map((key) => get.get(key)),

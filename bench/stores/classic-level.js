@@ -23,10 +23,12 @@ export const classicLevel = {
     }
     const db = await create()
     const session = levelSession(db, options)
+    const compact = () => db.compactRange('', '~')
     return {
       ...session,
+      compact,
       settle: async () => {
-        await db.compactRange('', '~')
+        await compact()
         // LevelDB deletes what a compaction replaced when it next has cause to; opening again is one.
         await db.close()
         await db.open()

@@ -1,6 +1,9 @@
 /** LMDB, through lmdb-js. */
 import { installedVersion } from './session.js'
 
+/** Keys can be of many types; ours are strings. @param {unknown} key */
+const lengthOf = (key) => (typeof key === 'string' ? key.length : 0)
+
 /**
  * @param {string} directory @param {boolean} sync @param {object} options
  * @returns {Promise<import('./session.js').Session>}
@@ -17,7 +20,7 @@ async function openSession(directory, sync, options) {
   /** @param {object} range */
   const count = (range) => {
     let total = 0
-    for (const { key, value } of db.getRange(range)) total += key.length > 0 && value.length > 0 ? 1 : 0
+    for (const { key, value } of db.getRange(range)) total += lengthOf(key) > 0 && value.length > 0 ? 1 : 0
     return total
   }
 
@@ -30,13 +33,15 @@ async function openSession(directory, sync, options) {
       })
       return sync ? durable(committed) : committed
     },
+    delete: (key) => (sync ? durable(db.remove(key)) : db.remove(key)),
     get: (key) => db.get(key),
     getSync: (key) => db.get(key),
     getMany: (keys) => db.getMany(keys),
     scan: () => count({}),
     scanAwaited: async () => {
       let total = 0
-      for await (const { key, value } of db.getRange({})) total += key.length > 0 && value.length > 0 ? 1 : 0
+      for await (const { key, value } of db.getRange({}))
+        total += lengthOf(key) > 0 && value.length > 0 ? 1 : 0
       return total
     },
     scanReverse: () => count({ reverse: true }),

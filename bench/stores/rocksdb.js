@@ -24,6 +24,7 @@ export const rocksdb = {
     const readOptions = { asBuffer: true }
     const getMany = promisify(db.getMany.bind(db))
     const compactRange = promisify(db.compactRange.bind(db))
+    const compact = () => compactRange(Buffer.from('0'), Buffer.from('~'))
 
     /** @param {object} range @returns {Promise<number>} */
     const count = (range) =>
@@ -56,6 +57,12 @@ export const rocksdb = {
             error ? reject(error) : resolve(undefined),
           )
         }),
+      delete: (key) =>
+        new Promise((resolve, reject) => {
+          db.del(key, writeOptions, (/** @type {Error | null} */ error) =>
+            error ? reject(error) : resolve(undefined),
+          )
+        }),
       get: (key) =>
         new Promise((resolve, reject) => {
           db.get(key, readOptions, (/** @type {Error | null} */ error, /** @type {Buffer} */ value) => {
@@ -68,9 +75,8 @@ export const rocksdb = {
       scan: () => count({}),
       scanReverse: () => count({ reverse: true }),
       seek: (key, limit) => count({ gte: key, limit }),
-      settle: async () => {
-        await compactRange(Buffer.from('0'), Buffer.from('~'))
-      },
+      compact,
+      settle: compact,
       close: () => promisify(db.close.bind(db))(),
     }
   },

@@ -1,14 +1,14 @@
 /**
  * What a benchmark asks of a store. One file of this folder per store implements it.
  *
- * Keys are 16-character ASCII strings, values are Buffers: each store gets and gives them in its native way.
+ * Keys are ASCII strings, values are Buffers: each store gets and gives them in its native way.
  * An operation that a store has no way to do is left out, and the table shows a dash. A method that a store does
  * synchronously answers without a promise; the benchmark awaits it all the same, as an application would.
  *
  * @typedef {object} Session An open store.
  * @property {(key: string, value: Buffer) => unknown} put resolves when the write is as durable as `sync` asks
  * @property {boolean} [concurrent] whether several puts in flight make sense (not where put is synchronous)
- * @property {(keys: string[], values: import('../dataset.js').Values, from: number, to: number) => unknown} putMany
+ * @property {(keys: string[], values: { at: (index: number) => Buffer }, from: number, to: number) => unknown} putMany
  *   one atomic batch: keys `from` to `to` (exclusive)
  * @property {(key: string) => unknown} get the value or `undefined`
  * @property {(key: string) => Buffer | undefined} [getSync]
@@ -18,7 +18,12 @@
  * @property {() => Promise<number>} [scanAwaited] the same with `for await`
  * @property {() => Promise<number> | number} scanReverse
  * @property {(key: string, count: number) => Promise<number> | number} seek `count` entries from `key` on
+ * @property {(key: string) => unknown} delete as durable as `put`
+ * @property {() => Promise<void>} [compact] of stores that have such a thing
  * @property {() => Promise<void>} settle until all background work is done and the files are as small as they get
+ * @property {(keys: string[], valueLength: number) => Promise<number>} [getInThreads] reads the keys in a thread for each processor, each thread
+ *   all of them; gets a second of all threads together
+ * @property {() => number} [writeAmplification] as the store itself counts it
  * @property {() => unknown} close
  *
  * @typedef {object} OpenOptions

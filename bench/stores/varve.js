@@ -1,5 +1,8 @@
 /** Varve itself, as it is built in `dist`. */
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
 
 const root = new URL('../../', import.meta.url)
 
@@ -33,6 +36,7 @@ function session(store, WriteBatch) {
       for (let i = from; i < to; i++) batch.set(keys[i], values.at(i))
       return store.applyBatch(batch)
     },
+    delete: (key) => store.delete(key),
     get: (key) => store.get(key),
     getSync: (key) => store.getSync(key),
     getMany: (keys) => store.getMany(keys),
@@ -44,12 +48,53 @@ function session(store, WriteBatch) {
     },
     scanReverse: () => countSync(store.entries({ reverse: true })),
     seek: (key, limit) => countSync(store.entries({ gte: key, limit })),
+    compact: () => store.compact(),
     settle: async () => {
       await store.flush()
       await store.compact()
     },
+    writeAmplification: () => store.stats().amplification.write,
     close: () => store.close(),
   }
+}
+
+/**
+ * A store on disk can be read by other threads.
+ * @param {any} store
+ * @param {any} WriteBatch
+ * @returns {import('./session.js').Session}
+ */
+const shareable = (store, WriteBatch) => ({
+  ...session(store, WriteBatch),
+  getInThreads: (keys, valueLength) => getInThreads(store.share(), keys, valueLength),
+})
+
+/**
+ * All threads begin together when the last one has warmed up.
+ * @param {object} handle @param {string[]} keys @param {number} valueLength
+ */
+async function getInThreads(handle, keys, valueLength) {
+  const signal = new Int32Array(new SharedArrayBuffer(4))
+  const threads = Array.from({ length: availableParallelism() }, () => {
+    const worker = new Worker(new URL('varve-thread.js', import.meta.url), {
+      workerData: { handle, keys, valueLength, signal },
+    })
+    const failed = once(worker, 'error').then(([error]) => Promise.reject(error))
+    failed.catch(() => {})
+    return {
+      message: async () => (await Promise.race([once(worker, 'message'), failed]))[0],
+      ended: once(worker, 'exit'),
+    }
+  })
+  await Promise.all(threads.map(({ message }) => message()))
+  const done = Promise.all(threads.map(({ message }) => message()))
+  Atomics.store(signal, 0, 1)
+  Atomics.notify(signal, 0)
+  const startedAt = performance.now()
+  await done
+  const seconds = (performance.now() - startedAt) / 1000
+  await Promise.all(threads.map(({ ended }) => ended))
+  return (threads.length * keys.length) / seconds
 }
 
 /** @param {Iterable<[string, Buffer]>} entries */
@@ -69,7 +114,7 @@ export const varve = {
   version,
   open: async (directory, options) => {
     const { open, WriteBatch } = await loadVarve()
-    return session(await open(directory, settingsOf(options, 'os')), WriteBatch)
+    return shareable(await open(directory, settingsOf(options, 'os')), WriteBatch)
   },
 }
 
@@ -82,7 +127,7 @@ export const varveDurabilityMemory = {
   version,
   open: async (directory, options) => {
     const { open, WriteBatch } = await loadVarve()
-    return session(await open(directory, settingsOf(options, 'memory')), WriteBatch)
+    return shareable(await open(directory, settingsOf(options, 'memory')), WriteBatch)
   },
 }
 

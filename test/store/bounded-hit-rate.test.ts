@@ -1,6 +1,7 @@
 /** What a bounded store is for: it hits as often as an exact cache of its kind. */
 import { expect, test } from 'vitest'
-import { ExactLfu, ExactLru, zipfianTrace } from '../../bench/cache-trace.js'
+import { ExactLfu, ExactLru } from '../../bench/data/exact-caches.js'
+import { zipfianTrace } from '../../bench/data/zipfian.js'
 import { openInMemory } from '../../src/index.js'
 import { ManualClock } from '../../src/testing.js'
 

@@ -1,5 +1,5 @@
 /** What the operating system knows: memory of a process, files of a directory, the machine. */
-import { readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 
@@ -44,4 +44,23 @@ export function machine() {
     cores: processors.length,
     memory: totalmem(),
   }
+}
+
+/**
+ * What this process (all of its threads) has read from and written to the device so far: Linux counts a page of a file when it becomes dirty,
+ * be it by `write` or through a memory map, so that stores of every kind can be compared. `undefined` elsewhere.
+ */
+export async function deviceBytes() {
+  const io = await readFile('/proc/self/io', 'utf8').catch(() => '')
+  /** @param {string} name */
+  const count = (name) => Number(new RegExp(`^${name}: (\\d+)$`, 'm').exec(io)?.[1])
+  return io === '' ? undefined : { read: count('read_bytes'), written: count('write_bytes') }
+}
+
+/** Lets the peak of `peakMemory` begin anew from what is resident now; whether the system lets us. */
+export async function resetPeakMemory() {
+  return writeFile('/proc/self/clear_refs', '5').then(
+    () => true,
+    () => false,
+  )
 }
