@@ -6,7 +6,7 @@
  * that can be is the next best; whether it is still true is for the tables in the directory to say.
  */
 import { compareKeys } from '../base/bytes.js'
-import { ioError, VarveError } from '../base/errors.js'
+import { VarveError } from '../base/errors.js'
 import { CURRENT_NAME, manifestName, parseFileName } from '../base/file-names.js'
 import { closeQuietly, type FileSystem, readFully } from '../env/file-system.js'
 import { decodeFooter, FOOTER_LENGTH, type Footer } from '../sstable/footer.js'
@@ -23,6 +23,7 @@ import type { ManifestState } from '../version/manifest-state.js'
 import { storeExists } from '../version/recover-state.js'
 import { readSegment } from '../wal/replay.js'
 import { decodeSegmentHeader } from '../wal/wal-format.js'
+import { asDamage } from './damage.js'
 import type { Findings } from './finding.js'
 
 /** What there is to go by. */
@@ -218,12 +219,16 @@ async function databaseIdIn(
   const path = `${directory}/${name}`
   let id: Uint8Array | undefined
   if (parsed?.kind === 'sst') id = (await footerOf(fileSystem, path))?.databaseId
-  if (parsed?.kind === 'wal')
-    id = decodeSegmentHeader(await readSegment({ fileSystem }, path), path)?.databaseId
+  if (parsed?.kind === 'wal') {
+    const bytes = await readSegment({ fileSystem }, path).catch(
+      (error: unknown) => void asDamage(error, path),
+    )
+    id = bytes && decodeSegmentHeader(bytes, path)?.databaseId
+  }
   return id && Buffer.from(id).toString('hex')
 }
 
-/** The footer of a table; `undefined` when it cannot be read. */
+/** The footer of a table; `undefined` when it is damaged. */
 export async function footerOf(fileSystem: FileSystem, path: string): Promise<Footer | undefined> {
   try {
     const file = await fileSystem.open(path, 'read')
@@ -235,7 +240,7 @@ export async function footerOf(fileSystem: FileSystem, path: string): Promise<Fo
       await closeQuietly(file)
     }
   } catch (error) {
-    if (error instanceof VarveError) return undefined
-    throw ioError(error, 'reading', path)
+    asDamage(error, path)
+    return undefined
   }
 }

@@ -23,12 +23,12 @@ import type { TableMetadata } from '../version/table-metadata.js'
 import { Version } from '../version/version.js'
 import { LAST_LEVEL, type VersionEdit } from '../version/version-edit.js'
 import { type Basis, footerOf } from './basis.js'
-import { Findings } from './finding.js'
+import { DamageFindings } from './damage.js'
 import { Losses, placeOf } from './loss.js'
 import type { Progress } from './progress.js'
 import { salvageLog } from './salvage-log.js'
 import { TableSource } from './table-source.js'
-import { checkTable } from './verify-tables.js'
+import { checkTable, tablesOf } from './verify-tables.js'
 
 export interface RebuildSettings {
   readonly fileSystem: FileSystem
@@ -142,7 +142,7 @@ class Rebuild {
   /** The table in the new store; `undefined` when nothing of it is left. */
   async #bring(table: TableMetadata): Promise<TableMetadata | undefined> {
     const { fileSystem, source, databaseId, target } = this.#settings
-    const findings = new Findings(source)
+    const findings = new DamageFindings(source)
     await checkTable(fileSystem, source, databaseId, table, findings)
     if (findings.areHarmless) {
       await linkOrCopy(fileSystem, tablePath(source, table.number), tablePath(target, table.number))
@@ -150,33 +150,34 @@ class Rebuild {
       return table
     }
     const { number, sizeBytes } = table
-    const path = await this.#findElsewhere(number)
-    const from = await TableSource.open({ ...this.#settings, number, sizeBytes, path })
+    const path = await this.#find(number)
+    const tables = tablesOf(fileSystem, () => path, databaseId)
     try {
+      const from = await TableSource.open({ fileSystem, databaseId, number, sizeBytes, path, tables })
       const [written] = await this.#write(from.cursor(), Number.POSITIVE_INFINITY, false)
       this.#tellLosses(from, table)
       if (written === undefined) this.#lost++
       else this.#rewritten++
       return written
     } finally {
-      from.close()
+      tables.close()
     }
   }
 
-  /** The file of a table that stands under another table's name. */
-  async #findElsewhere(number: number): Promise<string | undefined> {
+  /** The file of a table, also where it stands under another table's name. */
+  async #find(number: number): Promise<string> {
     const { fileSystem, source, names, databaseId } = this.#settings
     const isIt = async (path: string): Promise<boolean> => {
       const footer = await footerOf(fileSystem, path)
       return footer?.tableNumber === number && compareKeys(footer.databaseId, databaseId) === 0
     }
     const own = tablePath(source, number)
-    if (names.includes(sstName(number)) && (await isIt(own))) return undefined
+    if (names.includes(sstName(number)) && (await isIt(own))) return own
     for (const name of names) {
       const path = `${source}/${name}`
       if (parseFileName(name)?.kind === 'sst' && (await isIt(path))) return path
     }
-    return undefined
+    return own
   }
 
   #tellLosses(from: TableSource, table: TableMetadata | undefined): void {
@@ -188,13 +189,13 @@ class Rebuild {
     const ranges = sequences === undefined ? {} : { sequences }
     for (const { error, keys } of losses) this.#losses.add({ ...placeOf(name, error), keys, ...ranges })
     if (losses.length > 0) return
-    const keys = table && {
-      ...(lastKey === undefined ? { gte: table.smallest } : { gt: lastKey }),
-      lte: table.largest,
+    const keys = {
+      ...(lastKey === undefined ? table && { gte: table.smallest } : { gt: lastKey }),
+      ...(table && { lte: table.largest }),
     }
     this.#losses.add({
       ...placeOf(name, refusal ?? corruption('Entries are missing', path)),
-      ...(keys === undefined ? {} : { keys }),
+      keys,
       ...ranges,
       ...(entries === undefined ? {} : { entries }),
     })
@@ -204,34 +205,39 @@ class Rebuild {
   async #byTables(
     numbers: readonly number[],
   ): Promise<{ added: Added[]; groups: number; operations: number }> {
-    const { fileSystem, target, basis } = this.#settings
+    const { fileSystem, source, databaseId, target, basis } = this.#settings
     this.#losses.uncertainties.add('order')
-    const sources: TableSource[] = []
+    const inSource = new Set(numbers)
+    const pathOf = (number: number): string => tablePath(inSource.has(number) ? source : target, number)
+    const tables = tablesOf(fileSystem, pathOf, databaseId)
     try {
-      for (const number of numbers) sources.push(await TableSource.open({ ...this.#settings, number }))
       const log = await this.#salvageLog(undefined)
-      for (const { number, sizeBytes } of log.tables) {
-        sources.push(await TableSource.open({ ...this.#settings, source: target, number, sizeBytes }))
+      const open = (number: number): Promise<TableSource> =>
+        TableSource.open({ fileSystem, databaseId, number, path: pathOf(number), tables })
+      const sources: TableSource[] = []
+      for (const number of numbers) sources.push(await open(number))
+      const ofLog: TableSource[] = []
+      for (const { number } of log.tables) ofLog.push(await open(number))
+      const cursors = [...sources, ...ofLog].map((from) => from.cursor())
+      const merged = await this.#write(mergeCursors(cursors), TARGET_FILE_BYTES, true)
+      // What was just written is not the damaged store's to lose.
+      for (const { refusal, losses } of ofLog) {
+        const failure = refusal ?? losses.at(0)?.error
+        if (failure !== undefined) throw failure
       }
-      const tables = await this.#write(
-        mergeCursors(sources.map((from) => from.cursor())),
-        TARGET_FILE_BYTES,
-        true,
-      )
       for (const from of sources) {
         this.#tellLosses(from, from.metadata)
         this.#lastSequence = Math.max(this.#lastSequence, from.largestSequence)
         if (from.entryCount === 0) this.#lost++
         else this.#rewritten++
       }
-      this.#rewritten -= log.tables.length
       for (const { number } of log.tables) await fileSystem.unlink(tablePath(target, number))
       this.#lastSequence = Math.max(this.#lastSequence, basis.state?.lastSequence ?? 0)
-      return { added: tables.map((table) => ({ level: LAST_LEVEL, table })), ...log }
+      return { added: merged.map((table) => ({ level: LAST_LEVEL, table })), ...log }
     } catch (error) {
       throw ioError(error, 'writing', target)
     } finally {
-      for (const from of sources) from.close()
+      tables.close()
     }
   }
 

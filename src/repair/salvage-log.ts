@@ -4,7 +4,7 @@
  */
 import { fileSalt } from '../base/checksum.js'
 import type { SequenceRange } from '../base/damage-range.js'
-import { corruption, VarveError } from '../base/errors.js'
+import { corruption } from '../base/errors.js'
 import { walName } from '../base/file-names.js'
 import type { FileSystem } from '../env/file-system.js'
 import { ArenaPool } from '../memtable/arena.js'
@@ -13,6 +13,7 @@ import { OperationReader } from '../wal/operation.js'
 import { readSegment } from '../wal/replay.js'
 import { salvageSegment } from '../wal/salvage-segment.js'
 import { decodeSegmentHeader, type SegmentHeader, segmentPath } from '../wal/wal-format.js'
+import { asDamage } from './damage.js'
 import { type Loss, type Losses, placeOf } from './loss.js'
 
 export interface LogSalvage {
@@ -59,8 +60,7 @@ export async function salvageLog(salvage: LogSalvage): Promise<SalvagedLog> {
     try {
       bytes = await readSegment({ fileSystem }, path)
     } catch (error) {
-      if (!(error instanceof VarveError)) throw error
-      losses.add({ ...placeOf(name, error), sequences: { first: next, last: undefined } })
+      losses.add({ ...placeOf(name, asDamage(error, path)), sequences: { first: next, last: undefined } })
       continue
     }
     const end = endOf(headers, number)
@@ -135,7 +135,7 @@ async function readHeaders(
       if (header?.number === number && Buffer.compare(header.databaseId, databaseId) === 0)
         headers.set(number, header)
     } catch (error) {
-      if (!(error instanceof VarveError)) throw error
+      asDamage(error, path)
     }
   }
   return headers

@@ -8,13 +8,14 @@
 import { compareBytes, readU32 } from '../base/bytes.js'
 import { crc32Step, fileSalt, salted } from '../base/checksum.js'
 import type { ByteKeyRange } from '../base/damage-range.js'
-import { corruption, VarveError } from '../base/errors.js'
+import { VarveError } from '../base/errors.js'
 import { closeQuietlySync, type File, type FileSystem, readFullySync } from '../env/file-system.js'
 import { Block } from '../sstable/block.js'
 import { BlockCursor } from '../sstable/block-cursor.js'
 import { BlockHandle } from '../sstable/block-handle.js'
 import { ENVELOPE_LENGTH, openPhysicalBlock } from '../sstable/physical-block.js'
 import type { TableReader } from '../sstable/table-reader.js'
+import { asDamage } from './damage.js'
 
 /** Something of a table that cannot be read. */
 export interface TableLoss {
@@ -46,7 +47,7 @@ export function* indexedBlocks(reader: TableReader, onLoss: OnTableLoss): Genera
     let position = 0
     for (index.seekToFirst(); index.valid; index.next()) {
       const end = index.keyBytes.slice(index.keyStart, index.keyEnd)
-      const block = orError(() => {
+      const block = orError(reader.file.path, () => {
         reader.dataHandle(leaf, position, handle)
         return reader.readBlockSync(handle.offset, handle.size)
       })
@@ -71,7 +72,7 @@ function* leavesOf(
   let partition = 0
   for (top.seekToFirst(); top.valid; top.next()) {
     const last = top.keyBytes.slice(top.keyStart, top.keyEnd)
-    const leaf = orError(() => {
+    const leaf = orError(reader.file.path, () => {
       reader.partitionHandle(partition, handle)
       return reader.readBlockSync(handle.offset, handle.size)
     })
@@ -92,27 +93,31 @@ export function* scannedBlocks(
   databaseId: Uint8Array,
   number: number,
 ): Generator<Block> {
+  const salt = fileSalt(databaseId, number)
+  let offset = 0
+  for (;;) {
+    const start = offset
+    const physical = orError(path, () => blockAt(fileSystem, path, salt, start))
+    if (physical === undefined || physical instanceof VarveError) return
+    offset += physical.length
+    const block = orError(path, () => new Block(openPhysicalBlock(physical, salt, start, true)))
+    // Behind the data blocks stands the filter, which is none.
+    if (block instanceof VarveError) return
+    yield block
+  }
+}
+
+/** The physical block that begins at `offset`; `undefined` when no checksum fits. No file stays open meanwhile. */
+function blockAt(fileSystem: FileSystem, path: string, salt: number, offset: number): Uint8Array | undefined {
   const file = fileSystem.openSync(path, 'read')
   try {
-    const salt = fileSalt(databaseId, number)
-    let offset = 0
-    for (;;) {
-      const physical = blockAt(file, salt, offset)
-      if (physical === undefined) return
-      const start = offset
-      offset += physical.length
-      const block = orError(() => new Block(openPhysicalBlock(physical, salt, start, true)))
-      // Behind the data blocks stands the filter, which is none.
-      if (block instanceof VarveError) return
-      yield block
-    }
+    return searchBlock(file, salt, offset)
   } finally {
     closeQuietlySync(file)
   }
 }
 
-/** The physical block that begins at `offset`; `undefined` when no checksum fits. */
-function blockAt(file: File, salt: number, offset: number): Uint8Array | undefined {
+function searchBlock(file: File, salt: number, offset: number): Uint8Array | undefined {
   let bytes = new Uint8Array(0)
   let state = ~salted(salt, offset)
   let at = 0
@@ -188,11 +193,11 @@ export class SalvageCursor extends BlockCursor {
   }
 }
 
-function orError<T>(read: () => T): T | VarveError {
+/** What `read` returns, or the damage to the file at `path` that it met. */
+function orError<T>(path: string, read: () => T): T | VarveError {
   try {
     return read()
   } catch (error) {
-    if (error instanceof VarveError) return error.path === undefined ? corruption(error.message, '') : error
-    throw error
+    return asDamage(error, path)
   }
 }

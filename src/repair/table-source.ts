@@ -1,75 +1,65 @@
 /** One table to be saved: its file, how it is read, and what of it cannot be. */
-import { corruption, ioError, VarveError } from '../base/errors.js'
+import { corruption, type VarveError } from '../base/errors.js'
 import { sstName } from '../base/file-names.js'
-import { metadataOf, tablePath } from '../compaction/table-writer.js'
+import { metadataOf } from '../compaction/table-writer.js'
 import type { FileSystem } from '../env/file-system.js'
 import type { Block } from '../sstable/block.js'
 import type { TableCache } from '../sstable/table-cache.js'
 import type { TableReader } from '../sstable/table-reader.js'
 import type { TableMetadata } from '../version/table-metadata.js'
+import { asDamage } from './damage.js'
 import { indexedBlocks, SalvageCursor, scannedBlocks, type TableLoss } from './salvage-table.js'
-import { tablesOf } from './verify-tables.js'
 
 export interface TableSourceSettings {
   readonly fileSystem: FileSystem
-  readonly source: string
   readonly databaseId: Uint8Array
   readonly number: number
-  /** Where the file is, if not under its own name. */
-  readonly path?: string | undefined
+  /** Where the file is; it may stand under another table's name. */
+  readonly path: string
+  /** Opens the table from there. The caller's, and open for as long as the source is read. */
+  readonly tables: TableCache
   /** What the MANIFEST says; by default that of the file. */
   readonly sizeBytes?: number
 }
 
 export class TableSource {
   readonly name: string
-  readonly path: string
   readonly losses: TableLoss[] = []
   /** Why the table cannot be opened: then blocks are looked for from its beginning. */
   readonly refusal: VarveError | undefined
   readonly #settings: TableSourceSettings
-  readonly #tables: TableCache
   readonly #reader: TableReader | undefined
   readonly #isThere: boolean
   #cursor: SalvageCursor | undefined
 
   private constructor(
     settings: TableSourceSettings,
-    tables: TableCache,
     opened: { reader?: TableReader; refusal?: VarveError; isThere: boolean },
   ) {
     this.#settings = settings
-    this.#tables = tables
     this.name = sstName(settings.number)
-    this.path = pathOf(settings)
     this.#reader = opened.reader
     this.refusal = opened.refusal
     this.#isThere = opened.isThere
   }
 
   static async open(settings: TableSourceSettings): Promise<TableSource> {
-    const { fileSystem, databaseId, number } = settings
-    const path = pathOf(settings)
-    const tables = tablesOf(fileSystem, () => path, databaseId)
+    const { fileSystem, number, path, tables } = settings
     try {
       const status = await fileSystem.stat(path)
       if (status === undefined) {
-        return new TableSource(settings, tables, {
-          refusal: corruption('A table that the MANIFEST names is missing', path),
-          isThere: false,
-        })
+        const refusal = corruption('A table that the MANIFEST names is missing', path)
+        return new TableSource(settings, { refusal, isThere: false })
       }
-      try {
-        const reader = await tables.open(number, settings.sizeBytes ?? status.sizeBytes)
-        return new TableSource(settings, tables, { reader, isThere: true })
-      } catch (error) {
-        if (!(error instanceof VarveError)) throw error
-        return new TableSource(settings, tables, { refusal: error, isThere: true })
-      }
+      const reader = await tables.open(number, settings.sizeBytes ?? status.sizeBytes)
+      return new TableSource(settings, { reader, isThere: true })
     } catch (error) {
-      tables.close()
-      throw ioError(error, 'reading', path)
+      return new TableSource(settings, { refusal: asDamage(error, path), isThere: true })
     }
+  }
+
+  get path(): string {
+    return this.#settings.path
   }
 
   /** What the table says of itself, when it can be opened. */
@@ -101,18 +91,10 @@ export class TableSource {
     return this.#cursor
   }
 
-  close(): void {
-    this.#tables.close()
-  }
-
   #blocks(): Iterator<Block> {
     const { fileSystem, databaseId, number } = this.#settings
     if (!this.#isThere) return [][Symbol.iterator]()
     if (this.#reader !== undefined) return indexedBlocks(this.#reader, (loss) => this.losses.push(loss))
     return scannedBlocks(fileSystem, this.path, databaseId, number)
   }
-}
-
-function pathOf({ path, source, number }: TableSourceSettings): string {
-  return path ?? tablePath(source, number)
 }

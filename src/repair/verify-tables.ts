@@ -11,7 +11,10 @@ import { verifyTable } from '../sstable/verify-table.js'
 import type { TableMetadata } from '../version/table-metadata.js'
 import type { Findings } from './finding.js'
 
-/** A table cache that keeps one file open and no block: for reading each table once. */
+/** Merging all tables of a store reads them side by side, with as few descriptors as this. */
+const MAX_OPEN_FILES = 16
+
+/** A table cache that keeps few files open and no block: for reading each table once. */
 export function tablesOf(
   fileSystem: FileSystem,
   pathOf: (number: number) => string,
@@ -22,7 +25,7 @@ export function tablesOf(
     fileSystem,
     databaseId,
     pathOf,
-    maxOpenFiles: 1,
+    maxOpenFiles: MAX_OPEN_FILES,
     blockCache: new BlockCache(0),
     ...(onFilterDamage === undefined ? {} : { onFilterDamage }),
   })

@@ -11,7 +11,7 @@ import { closeQuietly, type FileSystem, writeFullySync } from '../env/file-syste
 import { NodeFileSystem } from '../env/node-file-system.js'
 import { SystemClock } from '../env/system-clock.js'
 import { findBasis } from '../repair/basis.js'
-import { Findings } from '../repair/finding.js'
+import { DamageFindings } from '../repair/damage.js'
 import type { Loss, Uncertainty } from '../repair/loss.js'
 import { type OnProgress, Progress } from '../repair/progress.js'
 import { type Rebuilt, rebuild } from '../repair/rebuild.js'
@@ -111,7 +111,7 @@ async function write(
   onProgress: OnProgress | undefined,
 ): Promise<{ rebuilt: Rebuilt; manifest: string | undefined }> {
   const names = await listDirectory(fileSystem, source)
-  const basis = await findBasis(fileSystem, source, names, new Findings(source))
+  const basis = await findBasis(fileSystem, source, names, new DamageFindings(source))
   const { databaseId, epoch } = basis
   if (databaseId === undefined) {
     throw corruption('No file tells which store this was: nothing can be read', source)
@@ -205,9 +205,13 @@ async function refuseForeign(fileSystem: FileSystem, path: string, kind: string)
   )
 }
 
-/** Removes an unfinished store; what says that it is one goes last. */
+/**
+ * Removes an unfinished store; what says that it is one goes last. It may have had the name of a finished one: that this is gone
+ * is durable first, or a crash could bring it back over what is left.
+ */
 async function removeUnfinished(fileSystem: FileSystem, path: string): Promise<void> {
   if ((await fileSystem.stat(path)) === undefined) return
+  await fileSystem.syncDir(nodePath.dirname(path))
   for (const name of await fileSystem.readdir(path)) {
     if (name !== MARKER_NAME) await removeTree(fileSystem, `${path}/${name}`)
   }
@@ -227,7 +231,7 @@ async function publish(fileSystem: FileSystem, unfinished: string, out: string):
   try {
     await fileSystem.syncDir(nodePath.dirname(out))
   } catch (error) {
-    await removeUnfinished(fileSystem, out)
+    await fileSystem.rename(out, unfinished)
     throw error
   }
   // From here on the store is there; a marker that stays is deleted when it is opened.

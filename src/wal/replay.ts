@@ -16,7 +16,7 @@
 import { compareKeys } from '../base/bytes.js'
 import { fileSalt } from '../base/checksum.js'
 import { corruption, ioError, VarveError } from '../base/errors.js'
-import { type FileSystem, type OpenMode, readFully } from '../env/file-system.js'
+import { closeQuietly, type FileSystem, type OpenMode, readFully } from '../env/file-system.js'
 import { RecordReader } from '../record/record-reader.js'
 import { checkOperations, OperationReader } from './operation.js'
 import { SegmentReader } from './segment-reader.js'
@@ -311,7 +311,7 @@ async function readFile(
       const length = await readFully(file, bytes, 0)
       return length === bytes.length ? bytes : bytes.subarray(0, length)
     } finally {
-      await file.close()
+      await closeQuietly(file)
     }
   } catch (error) {
     throw ioError(error, 'reading', path)

@@ -12,6 +12,7 @@ import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { open } from '../../src/store/open.js'
 import type { StoreOptions } from '../../src/store/options.js'
+import type { RepairReport } from '../../src/store/repair.js'
 import type { Store } from '../../src/store/store.js'
 
 export const DIRECTORY = '/store'
@@ -130,9 +131,13 @@ export async function imageOf(
   return image
 }
 
-/** A disk with an image on it. */
-export async function diskOf(image: Image, directory = DIRECTORY): Promise<MemoryFileSystem> {
-  const fileSystem = new MemoryFileSystem({ strict: false })
+/** A disk with an image on it. One that is `strict` can crash, which leaves at least the image. */
+export async function diskOf(
+  image: Image,
+  directory = DIRECTORY,
+  { strict }: { readonly strict: boolean } = { strict: false },
+): Promise<MemoryFileSystem> {
+  const fileSystem = new MemoryFileSystem({ strict })
   await fileSystem.mkdir(directory)
   for (const [name, bytes] of image) {
     const path = `${directory}/${name}`
@@ -141,7 +146,7 @@ export async function diskOf(image: Image, directory = DIRECTORY): Promise<Memor
     if (bytes.length > 0) writeFullySync(file, bytes, 0)
     await file.close()
   }
-  return fileSystem
+  return strict ? fileSystem.crash('all', Math.random) : fileSystem
 }
 
 /** The image with one file in another shape; `undefined`: without it. */
@@ -241,6 +246,21 @@ export function typed(error: unknown): VarveError {
   if (error.code === 'CORRUPTION' && error.path === undefined)
     throw new Error(`names no file: ${error.message}`)
   return error
+}
+
+/** Whether a report tells that `key` may be another than it was. */
+export function tellsOf({ lost }: RepairReport, key: string): boolean {
+  const bytes = Buffer.from(key)
+  return lost.some(({ keys, sequences }) => {
+    if (keys === undefined) return sequences !== undefined
+    const { gt, gte, lte, lt } = keys
+    return (
+      (gt === undefined || Buffer.compare(bytes, gt) > 0) &&
+      (gte === undefined || Buffer.compare(bytes, gte) >= 0) &&
+      (lte === undefined || Buffer.compare(bytes, lte) <= 0) &&
+      (lt === undefined || Buffer.compare(bytes, lt) < 0)
+    )
+  })
 }
 
 /** A flat text of a state, to compare. */

@@ -1,9 +1,5 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { VarveError } from '../../src/base/errors.js'
-import { FaultFileSystem } from '../../src/env/fault-file-system.js'
-import type { FileSystem } from '../../src/env/file-system.js'
-import { CRASH_PROFILES } from '../../src/env/memory-crash.js'
-import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { open } from '../../src/store/open.js'
 import { type RepairReport, repair } from '../../src/store/repair.js'
 import { verify } from '../../src/store/verify.js'
@@ -23,6 +19,7 @@ import {
   type State,
   shownState,
   surroundings,
+  tellsOf,
   withFile,
 } from './images.js'
 
@@ -53,18 +50,10 @@ async function repaired(image: Image): Promise<{ report: RepairReport; state: St
 function expectAllBut(report: RepairReport, state: State): void {
   for (const key of KEYS) {
     if (state.get(key) === small.state.get(key)) continue
-    const bytes = Buffer.from(key)
-    const isTold = report.lost.some(({ keys, sequences }) => {
-      if (keys === undefined) return sequences !== undefined
-      const { gt, gte, lte, lt } = keys
-      return (
-        (gt === undefined || Buffer.compare(bytes, gt) > 0) &&
-        (gte === undefined || Buffer.compare(bytes, gte) >= 0) &&
-        (lte === undefined || Buffer.compare(bytes, lte) <= 0) &&
-        (lt === undefined || Buffer.compare(bytes, lt) < 0)
-      )
-    })
-    expect(isTold, `${key} is ${state.get(key)} and not told of in ${JSON.stringify(report)}`).toBe(true)
+    expect(
+      tellsOf(report, key),
+      `${key} is ${state.get(key)} and not told of in ${JSON.stringify(report)}`,
+    ).toBe(true)
   }
 }
 
@@ -236,77 +225,4 @@ describe('repair', () => {
     await store.close()
     expect(await imageOf(fileSystem, '/beside.tmp')).toEqual(new Map())
   })
-
-  test('is atomic: a crash leaves the source as it was, and a whole store or an unfinished directory', async () => {
-    const [name] = namesOf(small.closed, 'sst')
-    const image = withFile(small.closed, name, flipped(bytesOf(small.closed, name), 0))
-    const disk = new MemoryFileSystem()
-    await copyTo(disk, image)
-    const crashes: MemoryFileSystem[] = []
-    let seed = 1
-    const random = (): number => (seed = (seed * 48271) % 0x7fffffff) / 0x7fffffff
-    const watched = new FaultFileSystem(disk, {
-      observe: ({ kind }) => {
-        if (kind === 'read' || kind === 'open' || kind === 'stat' || kind === 'close' || kind === 'readdir')
-          return
-        for (let i = 0; i < 2; i++) {
-          const profile = CRASH_PROFILES[Math.floor(random() * CRASH_PROFILES.length)]
-          crashes.push(disk.crash(profile, random))
-        }
-      },
-    })
-    await repair(DIRECTORY, { out: OUT, fileSystem: watched })
-    crashes.push(disk.crash('nothing', random))
-    expect(crashes.length).toBeGreaterThan(50)
-    const outcomes = { whole: 0, none: 0 }
-    for (const crashed of crashes) {
-      expect(await imageOf(crashed)).toEqual(image)
-      if ((await crashed.stat(OUT)) === undefined) {
-        outcomes.none++
-        // Whatever is there is taken over.
-        await repair(DIRECTORY, { out: OUT, fileSystem: crashed })
-      } else outcomes.whole++
-      const { findings } = await verify(OUT, { fileSystem: crashed })
-      expect(findings.filter(({ code }) => code !== 'temporary-file')).toEqual([])
-      expect((await outcomeOf(crashed, KEYS, OUT)).refusal).toBeUndefined()
-    }
-    expect(outcomes.none).toBeGreaterThan(10)
-    expect(outcomes.whole).toBeGreaterThan(0)
-  })
-
-  test('fails typed with every operation, and leaves nothing', async () => {
-    const [name] = namesOf(small.closed, 'sst')
-    const image = withFile(small.closed, name, flipped(bytesOf(small.closed, name), 0))
-    for (let n = 1; ; n += 2) {
-      const fileSystem = new FaultFileSystem(await diskOf(image))
-      const fault = fileSystem.fail({ after: n - 1, errno: n % 4 === 1 ? 'EIO' : 'ENOSPC' })
-      let code: unknown
-      try {
-        await repair(DIRECTORY, { out: OUT, fileSystem })
-      } catch (error) {
-        code = (error as VarveError).code
-        expect(['IO_ERROR', 'NO_SPACE', 'CORRUPTION'], String(error)).toContain(code)
-      }
-      fault.cancel()
-      expect(await imageOf(fileSystem)).toEqual(image)
-      if (fault.struck === 0) break
-      if (code === undefined) expect((await verify(OUT, { fileSystem })).ok).toBe(true)
-      else expect(await fileSystem.stat(`${OUT}`)).toBeUndefined()
-    }
-  })
 })
-
-async function copyTo(disk: MemoryFileSystem, image: Image): Promise<void> {
-  const from: FileSystem = await diskOf(image)
-  await disk.mkdir(DIRECTORY)
-  await disk.syncDir('/')
-  for (const name of image.keys()) {
-    const file = await disk.open(`${DIRECTORY}/${name}`, 'create')
-    const bytes = bytesOf(image, name)
-    file.writeSync(bytes, 0)
-    await file.sync()
-    await file.close()
-  }
-  await disk.syncDir(DIRECTORY)
-  expect(await imageOf(from)).toEqual(await imageOf(disk))
-}

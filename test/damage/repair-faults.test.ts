@@ -1,0 +1,259 @@
+/**
+ * A repair on a disk that fails, is full, or loses power, at any operation: the damaged store stays as it is, the new one is
+ * whole or not there, and the next repair works. `npm test` takes one errno for each operation and a share of the crashes,
+ * chosen by the seed; `VARVE_FAULTS=all` takes all.
+ */
+import { beforeAll, describe, expect, test } from 'vitest'
+import { VarveError } from '../../src/base/errors.js'
+import { type RepairReport, repair } from '../../src/store/repair.js'
+import { verify } from '../../src/store/verify.js'
+import {
+  FaultFileSystem,
+  type FileSystem,
+  type MemoryFileSystem,
+  type OperationKind,
+} from '../../src/testing.js'
+import { imageOf as crashed, crashesAt, fingerprint, isKill } from '../crash/crashes.js'
+import { OPERATION_KINDS } from '../faults/operation-kinds.js'
+import { randomFrom } from '../model/random.js'
+import {
+  bytesOf,
+  DIRECTORY,
+  diskOf,
+  flipped,
+  type Image,
+  imageOf,
+  keyOf,
+  makeStore,
+  namesOf,
+  outcomeOf,
+  type State,
+  shownState,
+  tellsOf,
+  withFile,
+} from './images.js'
+
+const { VARVE_SEED = String(Math.floor(Math.random() * 1000)), VARVE_FAULTS } = process.env
+
+const OUT = '/repaired'
+const UNFINISHED = `${OUT}.tmp`
+const KEYS = Array.from({ length: 32 }, (_, i) => keyOf(i))
+/** One in so many places is tried. */
+const PLACES = 3
+const ERRNOS = ['EIO', 'ENOSPC', 'EMFILE', 'EACCES'] as const
+
+/** What changes nothing, so that a crash before it is as good as one before the next change. */
+const READS: readonly OperationKind[] = ['open', 'read', 'size', 'stat', 'readdir', 'close']
+
+/** A damaged store, and what its repair comes to when nothing fails. */
+interface Case {
+  readonly image: Image
+  readonly report: RepairReport
+  readonly state: State
+}
+
+const cases = new Map<string, Case>()
+const NAMES = ['a damaged block', 'no MANIFEST and a damaged footer', 'a crash'] as const
+
+beforeAll(async () => {
+  const { closed, crashed } = await makeStore()
+  const [table] = namesOf(closed, 'sst')
+  const bytes = bytesOf(closed, table)
+  const withoutFooter = withFile(closed, table, flipped(bytes, 8 * (bytes.length - 20)))
+  const images = [
+    withFile(closed, table, flipped(bytes, 0)),
+    withFile(withoutFooter, namesOf(closed, 'manifest')[0], undefined),
+    crashed,
+  ]
+  for (const [i, image] of images.entries()) {
+    const fileSystem = await diskOf(image)
+    const report = await repair(DIRECTORY, { out: OUT, fileSystem })
+    const { state } = await outcomeOf(fileSystem, KEYS, OUT)
+    expect(state.size).toBeGreaterThan(15)
+    cases.set(NAMES[i], { image, report, state })
+  }
+})
+
+function caseOf(name: string): Case {
+  const found = cases.get(name)
+  if (found === undefined) throw new Error(`there is no case ${name}`)
+  return found
+}
+
+/** What of `all` is tried at place `index`: one in three places, one of them; or all. */
+function shareOf<T>(all: readonly T[], index: number): readonly T[] {
+  if (VARVE_FAULTS === 'all') return all
+  const turn = index + Number(VARVE_SEED)
+  return turn % PLACES === 0 ? [all[Math.floor(turn / PLACES) % all.length]] : []
+}
+
+/** What is in the repaired store, which is sound. */
+async function stateOf(fileSystem: FileSystem): Promise<State> {
+  const { findings } = await verify(OUT, { fileSystem })
+  expect(findings.filter(({ code }) => code !== 'temporary-file')).toEqual([])
+  const { refusal, state, failed, scanFailure } = await outcomeOf(fileSystem, KEYS, OUT)
+  expect([refusal, scanFailure, failed.size]).toEqual([undefined, undefined, 0])
+  return state
+}
+
+/** The source is as it was, and a repair comes to what it must. What stands in `OUT` already is a whole store. */
+async function repairsAgain(fileSystem: FileSystem, { image, report, state }: Case): Promise<void> {
+  expect(await imageOf(fileSystem), 'the source').toEqual(image)
+  if ((await fileSystem.stat(OUT)) !== undefined) {
+    expect(shownState(await stateOf(fileSystem)), 'what is there').toBe(shownState(state))
+    return
+  }
+  expect(await repair(DIRECTORY, { out: OUT, fileSystem })).toEqual(report)
+  expect(shownState(await stateOf(fileSystem)), 'what a repair brings').toBe(shownState(state))
+  expect(await fileSystem.stat(UNFINISHED), 'what is left over').toBeUndefined()
+  expect(await imageOf(fileSystem), 'the source').toEqual(image)
+}
+
+/** Repairs while `fault` is done to the disk, checks what comes of it, and repairs again. The code of the refusal. */
+async function repairUnder(
+  one: Case,
+  fault: (faults: FaultFileSystem) => void,
+  isRot: boolean,
+): Promise<string | undefined> {
+  const memory = await diskOf(one.image)
+  const faults = new FaultFileSystem(memory)
+  fault(faults)
+  const outcome = await repair(DIRECTORY, { out: OUT, fileSystem: faults }).catch((error: unknown) => error)
+  faults.heal()
+  expect([faults.openCount, memory.openCount], 'descriptors').toEqual([0, 0])
+  if (outcome instanceof VarveError) {
+    await repairsAgain(faults, one)
+    return outcome.code
+  }
+  if (outcome instanceof Error) throw outcome
+  const report = outcome as RepairReport
+  const state = await stateOf(faults)
+  if (isRot) {
+    // What the disk does not give back is lost, and told of.
+    for (const key of KEYS) {
+      if (state.get(key) !== one.state.get(key)) expect(tellsOf(report, key), `${key} is told of`).toBe(true)
+    }
+    expect(await imageOf(faults), 'the source').toEqual(one.image)
+  } else {
+    expect(report).toEqual(one.report)
+    await repairsAgain(faults, one)
+  }
+  return undefined
+}
+
+describe.each(NAMES)('a repair of a store with %s', (name) => {
+  test.each([
+    ['once', false],
+    ['for good', true],
+  ])(
+    `when any operation fails, %s, ends whole or refused, and works when it is over (VARVE_SEED=${VARVE_SEED})`,
+    async (_how, forGood) => {
+      const one = caseOf(name)
+      const counting = new FaultFileSystem(await diskOf(one.image), { log: true })
+      await repair(DIRECTORY, { out: OUT, fileSystem: counting })
+      const failures: string[] = []
+      const codes = new Set<string | undefined>()
+      for (const { index, kind, path } of counting.log) {
+        for (const errno of shareOf(ERRNOS, index)) {
+          try {
+            const fault = (faults: FaultFileSystem): void => {
+              faults.fail({ kind: OPERATION_KINDS, after: index, errno, forGood })
+            }
+            codes.add(await repairUnder(one, fault, errno === 'EIO'))
+          } catch (error) {
+            failures.push(`operation ${index}, ${kind} ${path}, ${errno}: ${String(error)}`)
+          }
+        }
+      }
+      expect(failures).toEqual([])
+      expect([...codes]).toEqual(expect.arrayContaining(['IO_ERROR', 'NO_SPACE']))
+    },
+    1_200_000,
+  )
+
+  test(`when there is no space from any byte on, is refused (VARVE_SEED=${VARVE_SEED})`, async () => {
+    const one = caseOf(name)
+    const counting = new FaultFileSystem(await diskOf(one.image))
+    await repair(DIRECTORY, { out: OUT, fileSystem: counting })
+    const step = VARVE_FAULTS === 'all' ? 1 : counting.bytesWritten / 20
+    const offset = randomFrom(Number(VARVE_SEED))()
+    for (let at = step * offset; at < counting.bytesWritten; at += step) {
+      const quota = Math.floor(at)
+      const code = await repairUnder(one, (faults) => void (faults.byteQuota = quota), false)
+      expect(code, `from byte ${quota} on`).toBe('NO_SPACE')
+    }
+  }, 1_200_000)
+
+  test('with any number of descriptors is refused or works, and needs few', async () => {
+    const one = caseOf(name)
+    const codes: (string | undefined)[] = []
+    for (let quota = 0; quota <= 4; quota++) {
+      codes.push(await repairUnder(one, (faults) => void (faults.descriptorQuota = quota), false))
+    }
+    expect(codes).toEqual(['IO_ERROR', ...codes.slice(1, 4), undefined])
+    expect(codes.every((code) => code === undefined || code === 'IO_ERROR')).toBe(true)
+  })
+
+  test(`is not harmed by short reads and writes (VARVE_SEED=${VARVE_SEED})`, async () => {
+    const random = randomFrom(Number(VARVE_SEED))
+    for (const most of [1, 7, 300]) {
+      const shorten = (_kind: string, length: number): number =>
+        Math.min(length, 1 + Math.floor(random() * most))
+      const fault = (faults: FaultFileSystem): void => void (faults.shorten = shorten)
+      expect(await repairUnder(caseOf(name), fault, false), `at most ${most} bytes`).toBeUndefined()
+    }
+  })
+
+  test.each([
+    ['', undefined],
+    [
+      ', also when the directory of the new store cannot be synced',
+      { kind: 'syncDir', path: /^\/$/, after: 1 },
+    ],
+  ] as const)(
+    `is atomic: a crash leaves the source as it was, and a whole store or none%s (VARVE_SEED=${VARVE_SEED})`,
+    async (_when, fault) => {
+      const one = caseOf(name)
+      const random = randomFrom(Number(VARVE_SEED))
+      const memory = await diskOf(one.image, DIRECTORY, { strict: true })
+      const images = new Map<string, { at: string; disk: MemoryFileSystem }>()
+      const crashes: Promise<void>[] = []
+      const crash = (at: string): void => {
+        const point = { disk: memory, step: undefined }
+        for (const each of crashesAt(point, VARVE_FAULTS === 'all' ? 8 : 0.5, random)) {
+          const disk = crashed(point, each)
+          crashes.push(
+            fingerprint(disk, isKill(each)).then((print) => {
+              images.set(print, { at: `${each.death}#${each.seed} ${at}`, disk })
+            }),
+          )
+        }
+      }
+      const fileSystem = new FaultFileSystem(memory, {
+        observe: ({ kind, path }) => {
+          if (!READS.includes(kind)) crash(`before ${kind} ${path}`)
+        },
+      })
+      const planned = fault && fileSystem.fail({ ...fault, errno: 'EIO' })
+      const code = await repair(DIRECTORY, { out: OUT, fileSystem }).then(
+        () => undefined,
+        (error: VarveError) => error.code,
+      )
+      expect([code, planned?.struck]).toEqual(fault === undefined ? [undefined, undefined] : ['IO_ERROR', 1])
+      crash('behind it')
+      await Promise.all(crashes)
+      let whole = 0
+      for (const [index, { at, disk }] of [...images.values()].entries()) {
+        const isWhole = (await disk.stat(OUT)) !== undefined
+        if (isWhole) whole++
+        else if (shareOf([at], index).length === 0) continue
+        await repairsAgain(disk, one).catch((error: unknown) => {
+          throw new Error(at, { cause: error })
+        })
+      }
+      expect(whole).toBeGreaterThan(0)
+      expect(images.size - whole).toBeGreaterThan(10)
+    },
+    1_200_000,
+  )
+})
