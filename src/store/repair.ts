@@ -68,7 +68,8 @@ const MARKER_NAME = temporaryName('UNFINISHED')
  * report names what is lost. Snapshots are not taken along: each is a store that can be repaired by itself.
  *
  * Rejects with `LOCKED`, `NOT_FOUND`, `EXISTS` when there is something in `out`, `INVALID_ARGUMENT`, `CORRUPTION` when no file
- * tells what store it is of, `UNSUPPORTED_FORMAT`, `IO_ERROR`, `NO_SPACE`; then there is nothing in `out`.
+ * tells what store it is of, `UNSUPPORTED_FORMAT`, `IO_ERROR`, `NO_SPACE`; then there is nothing in `out`. What the disk does not give
+ * back (`EIO`) is lost, like what is damaged; every other failure to read makes it reject, and costs nothing.
  *
  * @example
  * ```ts
@@ -219,9 +220,8 @@ async function removeUnfinished(fileSystem: FileSystem, path: string): Promise<v
   await removeTree(fileSystem, path)
 }
 
-/** Gives the finished store its name. */
+/** Gives the finished store, in which everything is durable, its name. */
 async function publish(fileSystem: FileSystem, unfinished: string, out: string): Promise<void> {
-  await fileSystem.syncDir(unfinished)
   try {
     await fileSystem.rmdir(out)
   } catch (error) {

@@ -116,6 +116,25 @@ describe('varve', () => {
     expect(again.error).toMatch(/^varve: EXISTS: /)
   })
 
+  test('repair says 1 where it cannot write, and goes over what a repair left that was cut short', async () => {
+    const refused = async (out: string): Promise<string> => {
+      const { status, out: printed, error } = await varve('repair', damaged, '--out', out)
+      expect({ status, printed }).toEqual({ status: 1, printed: '' })
+      return error
+    }
+    const file = join(work, 'a-file')
+    writeFileSync(file, '')
+    expect(await refused(join(file, 'out'))).toMatch(/^varve: IO_ERROR: /)
+    const out = join(work, 'cut-short')
+    mkdirSync(`${out}.tmp`)
+    writeFileSync(join(`${out}.tmp`, 'CURRENT'), 'of somebody else')
+    expect(await refused(out)).toMatch(/^varve: EXISTS: /)
+    writeFileSync(join(`${out}.tmp`, 'UNFINISHED.tmp'), '')
+    expect((await varve('repair', damaged, '--out', out)).out).toContain('INCOMPLETE')
+    expect((await varve('verify', out)).status).toBe(0)
+    expect(readdirSync(work)).not.toContain('cut-short.tmp')
+  })
+
   test('stats and dump read without writing, whatever the key encoding', async () => {
     const before = readdirSync(sound).sort()
     expect((await varve('stats', sound)).out).toMatch(/^entries \d+$/m)
