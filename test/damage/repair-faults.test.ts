@@ -1,6 +1,6 @@
 /**
  * A repair on a disk that fails, is full, or loses power, at any operation: the damaged store stays as it is, the new one is
- * whole or not there, and the next repair works. `npm test` takes one errno for each operation and a share of the crashes,
+ * whole or not there, and the next repair works. And `verify` on one that fails. `npm test` takes one errno for each operation and a share of the crashes,
  * chosen by the seed; `VARVE_FAULTS=all` takes all.
  */
 import { beforeAll, describe, expect, test } from 'vitest'
@@ -268,3 +268,37 @@ describe.each(NAMES)('a repair of a store with %s', (name) => {
     1_200_000,
   )
 })
+
+test.each([
+  ['once', false],
+  ['for good', true],
+])(
+  `verify, when any operation fails, %s, tells what it could not read (VARVE_SEED=${VARVE_SEED})`,
+  async (_how, forGood) => {
+    const { closed } = await makeStore()
+    const counting = new FaultFileSystem(await diskOf(closed), { log: true })
+    const whole = await verify(DIRECTORY, { fileSystem: counting })
+    expect(whole).toMatchObject({ ok: true, findings: [] })
+    const codes = new Set<string>()
+    for (const { index, kind, path } of counting.log) {
+      for (const errno of shareOf(ERRNOS, index)) {
+        const at = `operation ${index}, ${kind} ${path}, ${errno}`
+        const memory = await diskOf(closed)
+        const faults = new FaultFileSystem(memory)
+        faults.fail({ kind: OPERATION_KINDS, after: index, errno, forGood })
+        try {
+          const report = await verify(DIRECTORY, { fileSystem: faults })
+          if (report.ok) expect(report, at).toEqual({ ...whole, bytes: report.bytes })
+          for (const { code } of report.findings) codes.add(code)
+        } catch (error) {
+          if (!(error instanceof VarveError)) throw error
+          codes.add(error.code)
+        }
+        expect([at, faults.openCount, memory.openCount]).toEqual([at, 0, 0])
+        expect(await imageOf(memory), at).toEqual(closed)
+      }
+    }
+    expect([...codes]).toContain(forGood ? 'IO_ERROR' : 'unreadable')
+  },
+  600_000,
+)
