@@ -6,8 +6,8 @@ import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { paths } from './paths.mjs'
 
-/** Between what a busy machine makes of the typical ratio, at worst a quarter more, and the double that must not pass. */
-const TOLERANCE = 1.6
+/** Between what a busy machine makes of the typical ratio, at worst a third more, and the double that must not pass. */
+const TOLERANCE = 1.5
 /** A path that seems slow is measured again: chance does not come three times in a row. */
 const ATTEMPTS = 3
 

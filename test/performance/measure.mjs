@@ -1,6 +1,6 @@
 /**
  * How long Varve's hot paths take, as multiples of what the baseline takes. Turns of both are a few milliseconds long and interleaved, time is that of
- * the processor, and what counts is the median: a busy machine is as busy for one as for the other.
+ * the processor, and what counts is the lower quartile: a busy machine is as busy for one as for the other.
  *
  *     node test/performance/measure.mjs        # after npm run build
  */
@@ -8,11 +8,10 @@ import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Baseline } from './baseline.mjs'
-import { paths } from './paths.mjs'
+import { ENTRIES, paths } from './paths.mjs'
 
-const ENTRIES = 20_000
 const TURNS = 11
-const WARM_UP_TURNS = 3
+const WARM_UP_TURNS = 5
 /** Entries that one turn of the baseline handles; a turn of `scan` goes through everything. */
 const BASELINE_ENTRIES = { get: 4000, put: 1500, scan: ENTRIES }
 /** No flush in the middle of a turn. */
@@ -57,22 +56,22 @@ export async function prepare(directory) {
     log: openSync(join(directory, 'baseline.log'), 'a'),
     WriteBatch,
     value,
-    /** Present keys, drawn at random. @param {number} count */
-    sample: (count) => Array.from({ length: count }, () => keys[mixed(drawn++) % ENTRIES]),
-    /** @param {number} count */
-    absent: (count) => Array.from({ length: count }, () => keyAt(2 ** 30 + drawn++)),
-    /** Keys that no store has yet. @param {number} count */
-    newKeys: (count) => Array.from({ length: count }, () => keyAt(made++)),
+    /** Keys to ask for; new ones are those that no store has yet. @param {'present' | 'absent' | 'new'} of @param {number} count */
+    draw: (of, count) =>
+      Array.from({ length: count }, () => {
+        if (of === 'new') return keyAt(made++)
+        return of === 'present' ? keys[mixed(drawn++) % ENTRIES] : keyAt(2 ** 30 + drawn++)
+      }),
   }
 }
 
 /** @typedef {Awaited<ReturnType<typeof prepare>>} Prepared */
 
-/** One turn of the baseline. @param {Prepared} prepared @param {'get' | 'put' | 'scan'} what */
-function runBaseline({ baseline, log, sample, newKeys, value }, what) {
-  if (what === 'scan') return baseline.scan()
-  if (what === 'put') for (const key of newKeys(BASELINE_ENTRIES.put)) baseline.put(log, key, value)
-  else for (const key of sample(BASELINE_ENTRIES.get)) baseline.get(key)
+/** One turn of the baseline. @param {Prepared} prepared @param {'get' | 'put' | 'scan'} what @param {string[]} keys */
+function runBaseline({ baseline, log, value }, what, keys) {
+  if (what === 'scan') baseline.scan()
+  else if (what === 'put') for (const key of keys) baseline.put(log, key, value)
+  else for (const key of keys) baseline.get(key)
 }
 
 /** Processor time of `work`, in microseconds. @param {() => unknown} work */
@@ -83,23 +82,24 @@ async function processorTime(work) {
   return user + system
 }
 
-/** @param {number[]} values */
-const median = (values) => values.toSorted((a, b) => a - b)[values.length >> 1]
+/** A quarter of the values are below: what garbage collections and busy neighbours add is not in it. @param {number[]} values */
+const lowerQuartile = (values) => values.toSorted((a, b) => a - b)[values.length >> 2]
 
 /**
  * How many times as long as the baseline a path takes, entry by entry.
  * @param {Prepared} prepared @param {import('./paths.mjs').Path} path
  */
-async function ratioOf(prepared, path) {
-  const ratios = []
+async function ratioOf(prepared, { against, entries, keys: wanted, run }) {
+  const own = []
+  const other = []
   for (let turn = 0; turn < WARM_UP_TURNS + TURNS; turn++) {
-    const own = await processorTime(() => path.run(prepared))
-    const other = await processorTime(() => runBaseline(prepared, path.against))
-    if (turn >= WARM_UP_TURNS) {
-      ratios.push(own / path.entries / (other / BASELINE_ENTRIES[path.against]))
-    }
+    const ownKeys = wanted ? prepared.draw(wanted.of, wanted.count) : []
+    const otherKeys = prepared.draw(against === 'put' ? 'new' : 'present', BASELINE_ENTRIES[against])
+    own.push(await processorTime(() => run(prepared, ownKeys)))
+    other.push(await processorTime(() => runBaseline(prepared, against, otherKeys)))
   }
-  return median(ratios)
+  const [ownTime, otherTime] = [own, other].map((times) => lowerQuartile(times.slice(WARM_UP_TURNS)))
+  return ownTime / entries / (otherTime / BASELINE_ENTRIES[against])
 }
 
 /**

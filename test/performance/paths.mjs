@@ -3,21 +3,25 @@
  * entry. When a path gets faster for good, lower its figure: `node test/performance/measure.mjs` prints those of this machine.
  */
 
-/** @typedef {import('./measure.mjs').Prepared} Prepared */
-
 /**
  * @typedef {object} Path
  * @property {string} name
  * @property {'get' | 'put' | 'scan'} against what of the baseline
  * @property {number} typical
  * @property {number} entries how many entries one turn handles
- * @property {(prepared: Prepared) => unknown} run one turn; throws when an answer is wrong
+ * @property {{ of: 'present' | 'absent' | 'new', count: number }} [keys] that a turn asks for; drawn before its time begins
+ * @property {(stores: import('./measure.mjs').Prepared, keys: string[]) => unknown} run one turn; throws when an answer is wrong
  */
 
-const GETS = 2000
-const PUTS = 1000
+/** In the stores that are read. */
+export const ENTRIES = 20_000
+const VALUE_LENGTH = 100
+const ENTRY_LENGTH = 16 + VALUE_LENGTH
+
+const GETS = 4000
+const PUTS = 1500
 const BATCH = 100
-const SEEKS = 40
+const SEEKS = 80
 const SEEK_LENGTH = 100
 
 /** @param {unknown} condition */
@@ -30,10 +34,10 @@ export const paths = [
   {
     name: 'set, each awaited',
     against: 'put',
-    typical: 2.2,
+    typical: 2.7,
     entries: PUTS,
-    run: async ({ writer, newKeys, value }) => {
-      const keys = newKeys(PUTS)
+    keys: { of: 'new', count: PUTS },
+    run: async ({ writer, value }, keys) => {
       for (const key of keys) await writer.set(key, value)
       expect(writer.getSync(keys[0])?.equals(value))
     },
@@ -41,10 +45,10 @@ export const paths = [
   {
     name: 'batches of 100',
     against: 'put',
-    typical: 1.45,
+    typical: 1.5,
     entries: 2 * PUTS,
-    run: async ({ writer, newKeys, value, WriteBatch }) => {
-      const keys = newKeys(2 * PUTS)
+    keys: { of: 'new', count: 2 * PUTS },
+    run: async ({ writer, value, WriteBatch }, keys) => {
       const batch = new WriteBatch()
       for (let from = 0; from < keys.length; from += BATCH) {
         batch.clear()
@@ -57,83 +61,90 @@ export const paths = [
   {
     name: 'getSync from a table',
     against: 'get',
-    typical: 2.05,
+    typical: 1.95,
     entries: GETS,
-    run: ({ reader, sample }) => {
-      for (const key of sample(GETS)) expect(reader.getSync(key)?.length === 100)
+    keys: { of: 'present', count: GETS },
+    run: ({ reader }, keys) => {
+      for (const key of keys) expect(reader.getSync(key)?.length === VALUE_LENGTH)
     },
   },
   {
     name: 'getSync from the memtable',
     against: 'get',
-    typical: 2.05,
+    typical: 1.75,
     entries: GETS,
-    run: ({ unflushed, sample }) => {
-      for (const key of sample(GETS)) expect(unflushed.getSync(key)?.length === 100)
+    keys: { of: 'present', count: GETS },
+    run: ({ unflushed }, keys) => {
+      for (const key of keys) expect(unflushed.getSync(key)?.length === VALUE_LENGTH)
     },
   },
   {
     name: 'getSync of an absent key',
     against: 'get',
-    typical: 1.15,
+    typical: 0.44,
     entries: 2 * GETS,
-    run: ({ reader, absent }) => {
-      for (const key of absent(2 * GETS)) expect(reader.getSync(key) === undefined)
+    keys: { of: 'absent', count: 2 * GETS },
+    run: ({ reader }, keys) => {
+      for (const key of keys) expect(reader.getSync(key) === undefined)
     },
   },
   {
     name: 'get, each awaited',
     against: 'get',
-    typical: 2.4,
+    typical: 2.35,
     entries: GETS,
-    run: async ({ reader, sample }) => {
-      for (const key of sample(GETS)) expect((await reader.get(key))?.length === 100)
+    keys: { of: 'present', count: GETS },
+    run: async ({ reader }, keys) => {
+      for (const key of keys) expect((await reader.get(key))?.length === VALUE_LENGTH)
     },
   },
   {
     name: 'getMany of 100',
     against: 'get',
-    typical: 2.05,
+    typical: 2.0,
     entries: GETS,
-    run: async ({ reader, sample }) => {
-      const keys = sample(GETS)
-      for (let from = 0; from < GETS; from += BATCH) {
+    keys: { of: 'present', count: GETS },
+    run: async ({ reader }, keys) => {
+      for (let from = 0; from < keys.length; from += BATCH) {
         const values = await reader.getMany(keys.slice(from, from + BATCH))
-        expect(values.length === BATCH && values[BATCH - 1]?.length === 100)
+        expect(values.length === BATCH && values[BATCH - 1]?.length === VALUE_LENGTH)
       }
     },
   },
   {
     name: 'scan',
     against: 'scan',
-    typical: 2.0,
-    entries: 20_000,
+    typical: 1.76,
+    entries: ENTRIES,
     run: ({ reader }) => {
       let seen = 0
-      for (const [key, value] of reader.entries()) if (key.length + value.length === 116) seen++
-      expect(seen === 20_000)
+      for (const [key, value] of reader.entries()) if (key.length + value.length === ENTRY_LENGTH) seen++
+      expect(seen === ENTRIES)
     },
   },
   {
     name: 'scan, for await',
     against: 'scan',
-    typical: 2.5,
-    entries: 20_000,
+    typical: 2.35,
+    entries: ENTRIES,
     run: async ({ reader }) => {
       let seen = 0
-      for await (const [key, value] of reader.entries()) if (key.length + value.length === 116) seen++
-      expect(seen === 20_000)
+      for await (const [key, value] of reader.entries())
+        if (key.length + value.length === ENTRY_LENGTH) seen++
+      expect(seen === ENTRIES)
     },
   },
   {
     name: 'seek, then 100 entries',
     against: 'scan',
-    typical: 2.7,
+    typical: 2.4,
     entries: SEEKS * SEEK_LENGTH,
-    run: ({ reader, sample }) => {
-      for (const key of sample(SEEKS)) {
+    keys: { of: 'present', count: SEEKS },
+    run: ({ reader }, keys) => {
+      for (const key of keys) {
         let seen = 0
-        for (const [, value] of reader.entries({ gte: key, limit: SEEK_LENGTH })) seen += value.length / 100
+        for (const [, value] of reader.entries({ gte: key, limit: SEEK_LENGTH }))
+          seen += value.length / VALUE_LENGTH
         expect(seen > 0 && seen <= SEEK_LENGTH)
       }
     },
