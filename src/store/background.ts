@@ -4,8 +4,8 @@
  * - A flush takes the oldest frozen memtable, so tables of level 0 cover ascending runs of sequence numbers and every
  *   operation up to the MANIFEST's flushed sequence number lives in tables.
  * - Each success and each failure reaches the stall gate: a writer that waits is let on or told.
- * - A failure is tried again, later each time, with new file numbers; corruption and a failed sync of the MANIFEST are
- *   final: the host makes the store read-only.
+ * - A failure is tried again, later each time, with new file numbers; behind corruption and a failed sync of the MANIFEST
+ *   nothing is begun, and the host makes the store read-only, until it resumes.
  */
 import { assert } from '../base/assert.js'
 import { ioError, VarveError } from '../base/errors.js'
@@ -33,7 +33,7 @@ export interface BackgroundHost {
   versionChanged(): void
   /** The largest sequence number that was given out. */
   readonly lastSequence: number
-  /** A failure that no retry mends. */
+  /** A failure that no retry mends by itself. */
   fail(error: VarveError): void
 }
 
@@ -91,6 +91,7 @@ export class Background {
   #retryMs = FIRST_RETRY_MS
   #retryTimer: Timer | undefined
   #stopped = false
+  #failure: VarveError | undefined
   /** What the last attempt at background work failed with, until one succeeds. */
   #trouble: VarveError | undefined
 
@@ -99,9 +100,15 @@ export class Background {
     this.#settings = settings
   }
 
+  /** Why nothing is begun any more, until {@link forgetFailure}. */
+  get failure(): VarveError | undefined {
+    return this.#failure
+  }
+
   /** Starts whatever is due and not running. */
   schedule(): void {
-    if (this.#stopped || this.#pause !== undefined || this.#retryTimer !== undefined) return
+    if (this.#stopped || this.#failure !== undefined) return
+    if (this.#pause !== undefined || this.#retryTimer !== undefined) return
     if (this.#flushing === undefined && this.#host.oldestFrozen() !== undefined) {
       this.#flushing = this.#attempt(() => this.#flush()).finally(() => {
         this.#flushing = undefined
@@ -122,7 +129,7 @@ export class Background {
   /** Resolves when all frozen memtables are flushed; rejects with what keeps them from it. */
   async flushed(): Promise<void> {
     while (this.#host.oldestFrozen() !== undefined) {
-      this.#refuseWhenStopped()
+      this.#refuse()
       this.#retryNow()
       await (this.#pause?.promise ?? this.#flushing ?? Promise.resolve())
       // Of a flush: while there is something to flush, that of a compaction does not last.
@@ -132,7 +139,7 @@ export class Background {
 
   /** Compacts all that is in the range down to the last level; rejects with what keeps it from that. */
   compact(range: ManualRange): Promise<void> {
-    this.#refuseWhenStopped()
+    this.#refuse()
     const manual = { range, done: new Deferred<void>() }
     this.#manual.push(manual)
     this.#retryNow()
@@ -156,6 +163,18 @@ export class Background {
     this.schedule()
   }
 
+  /** Resolves when what is under way now has ended, well or not. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#flushing, this.#compacting])
+  }
+
+  /** What it failed with may be mended: lets everything be tried again. */
+  forgetFailure(): void {
+    this.#failure = undefined
+    this.#trouble = undefined
+    this.#retryMs = FIRST_RETRY_MS
+  }
+
   /** Starts nothing more, calls off a compaction, waits for a flush. */
   async stop(): Promise<void> {
     this.#stopped = true
@@ -164,7 +183,7 @@ export class Background {
     const closed = new VarveError('CLOSED', 'The store was closed. Open it again.')
     for (const { done } of this.#manual) done.reject(closed)
     this.#manual = []
-    await Promise.all([this.#flushing, this.#compacting])
+    await this.settled()
   }
 
   /** Schedules at once, also while a retry waits: somebody asks for it. */
@@ -174,7 +193,8 @@ export class Background {
     this.schedule()
   }
 
-  #refuseWhenStopped(): void {
+  #refuse(): void {
+    if (this.#failure !== undefined) throw this.#failure
     if (this.#stopped) throw new VarveError('CLOSED', 'The store is closed. Open it again.')
   }
 
@@ -187,7 +207,7 @@ export class Background {
       this.#trouble = undefined
       this.#settings.gate.relieve()
     } catch (error) {
-      if (this.#stopped || cancel !== this.#cancel) return
+      if (this.#stopped || this.#failure !== undefined || cancel !== this.#cancel) return
       this.#handleFailure(ioError(error, 'working in', this.#settings.tables.directory))
     }
   }
@@ -203,7 +223,7 @@ export class Background {
       error.code === 'UNSUPPORTED_FORMAT' ||
       versions.failure !== undefined
     ) {
-      this.#stopped = true
+      this.#failure = error
       this.#host.fail(error)
       return
     }
@@ -241,15 +261,15 @@ export class Background {
 
   /**
    * Makes an edit durable. When it certainly is not, the new tables that it would have added go again: on a full disk
-   * they are what keeps it full. `isNew`: whether the added tables are new files.
+   * they are what keeps it full.
    */
-  async #record(edit: VersionEdit, isNew = true): Promise<void> {
+  async #record(edit: VersionEdit): Promise<void> {
     const { versions, discardTables } = this.#settings
     try {
       await versions.logAndApply(edit)
     } catch (error) {
-      const isCertain = versions.failure === undefined
-      if (isNew && isCertain) await discardTables((edit.added ?? []).map(({ table }) => table.number))
+      const added = (edit.added ?? []).map(({ table }) => table.number)
+      await discardTables(added.filter((number) => !versions.needs(number)))
       throw error
     }
   }
@@ -317,7 +337,7 @@ export class Background {
       ],
       added: outputs.map((table) => ({ level: plan.outputLevel, table })),
     }
-    await this.#record(edit, plan.kind === 'merge')
+    await this.#record(edit)
     this.#pointers = advancePointers(this.#pointers, plan)
     this.#host.versionChanged()
     const merged = plan.kind === 'merge'

@@ -6,7 +6,7 @@
  * - Sequence numbers are given out in commit order, in the same synchronous step that logs a group, inserts it and
  *   makes it visible. `visibleSequence` never names a half-applied group.
  * - Clearing takes a sequence number of its own; the edit that does it is the whole of it, so a crash finds all or nothing.
- * - After `fail` no write is accepted; reads go on.
+ * - After `fail` no write is accepted until `resume` succeeds; reads go on.
  */
 import { assert } from '../base/assert.js'
 import { MAX_SEQUENCE } from '../base/entry.js'
@@ -14,6 +14,7 @@ import { ioError, VarveError } from '../base/errors.js'
 import { Memtable } from '../memtable/memtable.js'
 import type { VersionEdit } from '../version/version-edit.js'
 import { type GroupBuffer, OPERATIONS_START } from '../wal/group-buffer.js'
+import { Admission } from './admission.js'
 import { Background, type BackgroundHost } from './background.js'
 import type { CommitJournal } from './commit/commit-journal.js'
 import { type CommitGroup, CommitPipeline, type CommitTarget } from './commit/commit-pipeline.js'
@@ -31,6 +32,7 @@ import { MAX_FROZEN_MEMTABLES } from './memory-budget.js'
 import { Leases } from './reading/leases.js'
 import type { PinnedMoments } from './reading/pinned-moments.js'
 import type { ReadState } from './reading/read-state.js'
+import { Resumption } from './resumption.js'
 import { Metrics } from './statistics/metrics.js'
 import type { StatisticsSource } from './statistics/statistics.js'
 import { TurnBudget } from './turn-budget.js'
@@ -47,6 +49,7 @@ export interface CommitObserver {
 type AddedTables = NonNullable<VersionEdit['added']>
 
 export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
+  readonly admission = new Admission()
   readonly pipeline: CommitPipeline
   readonly background: Background
   readonly turn: TurnBudget
@@ -66,11 +69,10 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   readonly journal: CommitJournal
   readonly parts: EngineParts
   readonly #throttle: Throttle
+  readonly #resumption = new Resumption(this)
   #lastSequence: number
   /** The size of the active memtable at which a flush is in sight. */
   #prepareAt: number
-  #failure: VarveError | undefined
-  #closing = false
   /** Answers that {@link close} waits for. */
   #owed = 0
   #allAnswered: Deferred<void> | undefined
@@ -84,7 +86,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     this.metrics = new Metrics(clock, settings.metrics)
     this.pipeline = new CommitPipeline(this, this.turn, settings.bound !== undefined)
     this.journal = journalFor(parts, this.keepAlive, {
-      flush: () => this.#flushAll(),
+      flush: () => this.flushMemtables(),
       memtables: () => this.live.readState.memtables,
       onFailure: (error) => this.fail(error),
     })
@@ -132,20 +134,15 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     return this.#lastSequence
   }
 
-  /** Why the store takes no more writes. */
-  get failure(): VarveError | undefined {
-    return this.#failure
-  }
-
   /** Whether {@link close} was called. */
   get closed(): boolean {
-    return this.#closing
+    return this.admission.closed
   }
 
   // Commit
 
   prepare(group: CommitGroup): Promise<void> | undefined {
-    this.#refuseWrites()
+    this.admission.check()
     const opening = this.bound?.makeRoom(group)
     if (opening !== undefined) return opening
     const { settings } = this.parts
@@ -192,7 +189,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   }
 
   async sync(): Promise<void> {
-    this.#refuseWrites()
+    this.admission.check()
     await this.journal.sync()
   }
 
@@ -219,7 +216,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     if (this.live.oldestFrozen() !== memtable) return
     this.live.flushed(memtable)
     this.#throttle.measure(this.parts.versions.current)
-    await this.#releaseLog()
+    await this.releaseLog()
   }
 
   versionChanged(): void {
@@ -228,10 +225,15 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   }
 
   fail(error: VarveError): void {
-    if (this.#failure !== undefined) return
-    this.#failure = error
-    this.gate.refuse(this.#readOnlyError())
+    const refusal = this.admission.end(error)
+    if (refusal === undefined) return
+    this.gate.refuse(refusal)
     this.parts.events.emit('error', error)
+  }
+
+  /** Takes writes again behind a failure; those that come meanwhile wait. */
+  resume(): Promise<void> {
+    return this.#resumption.run()
   }
 
   /** Removes everything that was written before, in time that does not grow with it. */
@@ -258,7 +260,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   }
 
   async #replaceContents(added: AddedTables, above: number, then: (sequence: number) => void): Promise<void> {
-    this.#refuseWrites()
+    this.admission.check()
     const { versions, tableSettings } = this.parts
     const sequence = Math.max(this.#lastSequence, above) + 1
     this.background.pause()
@@ -279,7 +281,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
       this.background.resume()
     }
     if (this.journal.wantsTables) await this.journal.rotate().catch(() => undefined)
-    await this.#releaseLog()
+    await this.releaseLog()
   }
 
   /** In the step in which the new version becomes the current one. */
@@ -294,7 +296,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   }
 
   /** Lets go of what of the log tables hold; what resists is tried again with the next flush. */
-  async #releaseLog(): Promise<void> {
+  async releaseLog(): Promise<void> {
     const { versions, events, tableSettings } = this.parts
     try {
       await this.journal.release(versions.flushedSequence)
@@ -306,7 +308,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   /** Freezes the active memtable and waits until everything that was written before the call lives in tables. */
   async flush(): Promise<void> {
     await this.pipeline.drained()
-    this.#refuseWrites()
+    this.admission.check()
     await this.#flushAll()
   }
 
@@ -342,7 +344,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   async endWrites(): Promise<void> {
     await this.expiry.stop()
     await this.pipeline.drained()
-    this.#closing = true
+    this.admission.close()
   }
 
   /** Stops everything in order; what durability owes is on its way to the device before the log is closed. */
@@ -361,7 +363,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
         failures.push(error)
       }
     }
-    if (this.#failure === undefined) {
+    if (this.admission.failure === undefined) {
       await step(() => this.journal.settle())
       if (this.journal.wantsTables) await step(() => this.#flushAll())
     }
@@ -375,25 +377,20 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     if (failures.length > 0) throw ioError(failures[0], 'closing', this.parts.tableSettings.directory)
   }
 
-  /** Flushes everything, and begins a new log segment first, so that the old ones can go. */
+  /** Writes everything that is in memory to tables. */
+  async flushMemtables(): Promise<void> {
+    this.#freezeActive()
+    await this.keepAlive.during(this.background.flushed())
+  }
+
+  /** The same, and begins a new log segment first, so that the old ones can go. */
   async #flushAll(): Promise<void> {
-    if (this.live.active.entryCount > 0) this.#replaceActive(0)
+    this.#freezeActive()
     if (this.journal.wantsTables) await this.journal.rotate()
     await this.keepAlive.during(this.background.flushed())
   }
 
-  #readOnlyError(): VarveError {
-    return new VarveError(
-      'READ_ONLY',
-      'The store takes no more writes after a failure (see cause). Reopen it.',
-      {
-        cause: this.#failure,
-      },
-    )
-  }
-
-  #refuseWrites(): void {
-    if (this.#failure !== undefined) throw this.#readOnlyError()
-    if (this.#closing) throw new VarveError('CLOSED', 'The store is closed. Open it again.')
+  #freezeActive(): void {
+    if (this.live.active.entryCount > 0) this.#replaceActive(0)
   }
 }

@@ -71,6 +71,7 @@ const REFUSALS: Record<Exclude<keyof Store, keyof ReadOnlyStore>, 'rejects' | 't
   restoreSnapshot: 'rejects',
   flush: 'rejects',
   sync: 'rejects',
+  resume: 'rejects',
   compact: 'rejects',
   verify: 'rejects',
   share: 'throws',

@@ -147,6 +147,25 @@ export class Store<K = string, V = Buffer> extends Writable<K, V> {
   }
 
   /**
+   * Takes writes again, without a reopen, after a failure that has made the store read-only (`READ_ONLY`): a failed sync
+   * of the log or the MANIFEST, or corruption that a compaction met. Everything that readers see is written to new files,
+   * writes that were rejected with the failure and are seen all the same among it, and nothing rests on the old ones any more.
+   *
+   * Writes that are made meanwhile wait for it. Rejects with what keeps the store from it, `IO_ERROR`, `NO_SPACE` or
+   * `CORRUPTION`; then nothing has changed, nothing is lost, and it may be called again. Resolves at once where nothing has
+   * failed.
+   *
+   * @example
+   * ```ts
+   * if (error instanceof VarveError && error.code === 'READ_ONLY') await store.resume()
+   * ```
+   */
+  async resume(): Promise<void> {
+    this.checkOpen()
+    await this.#engine.resume()
+  }
+
+  /**
    * Flushes, then compacts a range (all keys by default) down to the last level, so that deleted data gives its space
    * back: the files that it has replaced are gone when it resolves, unless a view, an iterator or a snapshot keeps them.
    */

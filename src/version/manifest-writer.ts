@@ -194,7 +194,7 @@ export class ManifestWriter {
       error.code === 'NO_SPACE'
         ? new VarveError(
             'IO_ERROR',
-            `The file system had no space left while syncing ${this.path}. Reopen the store.`,
+            `The file system had no space left while syncing ${this.path}. Call resume(), or reopen the store.`,
             {
               cause: error,
               path: this.path,

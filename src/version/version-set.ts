@@ -3,20 +3,17 @@
  *
  * What always holds:
  * - A version is published only when its edit is durable: append → sync → publish → only then report obsolete files.
- * - One MANIFEST is live. A fresh one (at open, and when the edits outgrow the snapshot) takes over in this order:
- *   snapshot → sync → sync directory → CURRENT.tmp → sync → rename → sync directory → only then delete the old one.
- *   Before the rename a failure changes nothing; from there on it is final, since either MANIFEST may be the live one.
+ * - While it is open whether an edit is durable, no edit is taken and no file goes. A fresh MANIFEST settles it: the edit is
+ *   out then, for good.
  * - A file number is handed out once, for ever.
  */
-import { assert, present } from '../base/assert.js'
-import { ioError, VarveError } from '../base/errors.js'
-import { CURRENT_NAME, manifestName, numberBehind, parseFileName } from '../base/file-names.js'
+import { assert } from '../base/assert.js'
+import { VarveError } from '../base/errors.js'
+import { numberBehind, parseFileName } from '../base/file-names.js'
 import type { FileSystem } from '../env/file-system.js'
-import { prepareCurrent, publishCurrent } from './current-file.js'
-import { deleteManifests } from './delete-manifests.js'
+import { LiveManifest } from './live-manifest.js'
 import { LiveVersions } from './live-versions.js'
 import { applyEdit, type EditOrMaker, type ManifestState } from './manifest-state.js'
-import { ManifestWriter } from './manifest-writer.js'
 import { listDirectory, type RecoveredState, recoverState } from './recover-state.js'
 import { Version } from './version.js'
 import type { SyncedSegment, VersionEdit } from './version-edit.js'
@@ -43,17 +40,15 @@ interface QueuedEdit {
 /** What {@link VersionSet.create} and {@link VersionSet.recover} begin with. */
 type Beginning = Pick<RecoveredState, 'databaseId' | 'epoch' | 'state'> & { readonly nextFileNumber: number }
 
-const REFUSAL = 'A sync of the MANIFEST has failed; reads go on. Reopen the store to write again.'
-const DEFAULT_MAX_EDIT_BYTES = 1024 * 1024
-
-/** Edits take at most this many times the bytes of the snapshot in front of them. */
-const MAX_EDITS_PER_SNAPSHOT = 4
+const REFUSAL =
+  'A sync of the MANIFEST has failed; reads go on. Call resume(), or reopen the store, to write again.'
 
 export class VersionSet {
   /** 16 bytes that no other store has; all checksums are salted with them. */
   readonly databaseId: Uint8Array
   readonly #settings: VersionSetSettings
   readonly #live = new LiveVersions()
+  readonly #manifest: LiveManifest
   /** Tells how much of the newest WAL segment is on the device; every edit takes it along. */
   syncedLog: (() => SyncedSegment) | undefined
   readonly #onReleased = (version: Version): void => {
@@ -64,19 +59,16 @@ export class VersionSet {
   readonly #firstNumber: number
   #state: ManifestState
   #nextFileNumber: number
-  #epoch: number
-  #writer: ManifestWriter | undefined
+  /** The tables of edits of which it is open whether they are durable. */
+  #undecided: number[] = []
   #queue: QueuedEdit[] = []
   #draining: Promise<void> | undefined
-  /** The edits may grow to this until the next roll is tried. */
-  #rollAtBytes = 0
-  #failure: VarveError | undefined
   #closed = false
 
   private constructor(settings: VersionSetSettings, beginning: Beginning) {
     this.#settings = settings
     this.databaseId = beginning.databaseId
-    this.#epoch = beginning.epoch
+    this.#manifest = new LiveManifest(settings, beginning.databaseId, beginning.epoch)
     this.#nextFileNumber = beginning.nextFileNumber
     this.#firstNumber = beginning.nextFileNumber
     const version = new Version(beginning.state.version.levels, this.#onReleased).pin()
@@ -120,7 +112,7 @@ export class VersionSet {
     const nextFileNumber = Math.max(found.state.nextFileNumber, numberBehind(found.names))
     const set = new VersionSet(settings, { ...found, nextFileNumber })
     await set.#beginManifest()
-    await deleteManifests(settings, found.names, set.#writer?.identity.number)
+    await set.#manifest.deleteOthers(found.names)
     return set
   }
 
@@ -129,9 +121,9 @@ export class VersionSet {
     return this.#state.version
   }
 
-  /** Whether any version that is in use names the table. */
+  /** Whether any version that is in use names the table, or an edit adds it of which it is open whether it is durable. */
   needs(tableNumber: number): boolean {
-    return this.#live.needs(tableNumber)
+    return this.#live.needs(tableNumber) || this.#undecided.includes(tableNumber)
   }
 
   /** The newest version, whose files stay until it is unpinned. */
@@ -142,7 +134,7 @@ export class VersionSet {
   /** The newest version, pinned, with the facts that belong to it: for a checkpoint. */
   capture(): ManifestState {
     this.pinCurrent()
-    return { ...this.#state, nextFileNumber: this.#nextFileNumber }
+    return this.#wholeState()
   }
 
   /** Every operation with a sequence number up to this one lives in tables. */
@@ -176,12 +168,12 @@ export class VersionSet {
 
   /** Grows with every MANIFEST. */
   get epoch(): number {
-    return this.#epoch
+    return this.#manifest.epoch
   }
 
-  /** Why every edit is refused, once a sync of the MANIFEST has failed. */
+  /** Why every edit is refused, once a sync of the MANIFEST has failed; until {@link restart} succeeds. */
   get failure(): VarveError | undefined {
-    return this.#failure
+    return this.#manifest.failure
   }
 
   /** A number for a new file. */
@@ -197,9 +189,9 @@ export class VersionSet {
   /**
    * Makes `edit` durable and publishes the version behind it. Calls are queued; those that wait share one sync.
    *
-   * Rejects without any effect when the edit does not fit, and with `NO_SPACE`: then the files that it would have added
-   * may be deleted. After any other error {@link failure} is set and it is open whether the edit is durable: neither the
-   * files that it adds nor those that it removes may be deleted before the next recovery. `onPublished` is called in the
+   * Rejects without any effect when the edit does not fit, with `NO_SPACE`, and with `READ_ONLY` behind a failure. After any
+   * other error {@link failure} is set and it is open whether the edit is durable, until {@link restart} or the next
+   * recovery. Files that it adds and that are not needed ({@link needs}) may then be deleted. `onPublished` is called in the
    * step in which the version behind the edit becomes the current one, and must not throw.
    */
   logAndApply(edit: EditOrMaker, onPublished?: () => void): Promise<void> {
@@ -208,6 +200,22 @@ export class VersionSet {
       this.#queue.push({ edit, onPublished, resolve, reject })
       this.#draining ??= this.#drain()
     })
+  }
+
+  /**
+   * Behind a failed sync: begins a fresh MANIFEST of the current state, so that every edit of which it was open whether it is
+   * durable is out for good, and tells of the tables that it would have added as obsolete. When it rejects, nothing has
+   * changed, and it may be called again.
+   */
+  async restart(): Promise<void> {
+    if (this.failure === undefined) return
+    await this.#draining
+    await this.#beginManifest()
+    await this.#manifest.deleteOthers()
+    const dropped = this.#undecided.filter((number) => !this.#live.needs(number))
+    this.#undecided = []
+    if (dropped.length > 0) this.#settings.onObsolete?.(dropped)
+    this.#reportObsolete()
   }
 
   /**
@@ -221,7 +229,7 @@ export class VersionSet {
         case 'temporary':
           return true
         case 'manifest':
-          return parsed.number !== this.#writer?.identity.number
+          return parsed.number !== this.#manifest.number
         case 'sst':
           return parsed.number < this.#firstNumber && !this.#live.needs(parsed.number)
         case 'wal':
@@ -240,14 +248,7 @@ export class VersionSet {
     if (this.#closed) return
     this.#closed = true
     await this.#draining
-    const writer = this.#writer
-    if (writer === undefined) return
-    try {
-      if (this.#failure === undefined) await this.#seal(writer)
-    } finally {
-      this.#writer = undefined
-      await writer.close()
-    }
+    await this.#manifest.close(this.#besideEdit())
   }
 
   async #drain(): Promise<void> {
@@ -257,7 +258,7 @@ export class VersionSet {
       const queued = this.#queue
       this.#queue = []
       await this.#commit(queued)
-      if (this.#isRollDue()) await this.#roll()
+      if (this.#manifest.isRollDue) await this.#manifest.roll(this.nextFileNumber(), this.#wholeState())
     }
     this.#draining = undefined
   }
@@ -281,9 +282,11 @@ export class VersionSet {
     }
     if (fitting.length === 0) return
     try {
-      await present(this.#writer, 'an open version set has a MANIFEST').append(edits)
+      await this.#manifest.append(edits)
     } catch (error) {
-      this.#failure = this.#writer?.failure
+      if (this.failure !== undefined) {
+        for (const { added = [] } of edits) this.#undecided.push(...added.map(({ table }) => table.number))
+      }
       for (const { reject } of fitting) reject(error)
       return
     }
@@ -308,78 +311,22 @@ export class VersionSet {
 
   #reportObsolete(): void {
     // While it is open whether an edit is durable, nothing goes.
-    if (this.#failure !== undefined) return
+    if (this.failure !== undefined) return
     const numbers = this.#live.takeObsolete()
     if (numbers.length > 0) this.#settings.onObsolete?.(numbers)
   }
 
   #refuseAfterFailure(): void {
-    if (this.#failure === undefined) return
-    throw new VarveError('READ_ONLY', REFUSAL, { cause: this.#failure })
-  }
-
-  #isRollDue(): boolean {
-    return (
-      this.#failure === undefined && this.#writer !== undefined && this.#writer.editBytes > this.#rollAtBytes
-    )
-  }
-
-  async #roll(): Promise<void> {
-    const old = present(this.#writer, 'a MANIFEST is rolled while it is live')
-    try {
-      await this.#beginManifest()
-    } catch (error) {
-      this.#rollAtBytes = 2 * old.editBytes
-      this.#settings.onBackgroundError?.(ioError(error, 'rolling', old.path))
-      return
-    }
-    await old.close()
-    await deleteManifests(this.#settings, [manifestName(old.identity.number)], this.#writer?.identity.number)
+    if (this.failure === undefined) return
+    throw new VarveError('READ_ONLY', REFUSAL, { cause: this.failure })
   }
 
   /** Writes a fresh MANIFEST of the current state and makes it the live one. */
-  async #beginManifest(): Promise<void> {
-    const { fileSystem, directory } = this.#settings
-    const number = this.nextFileNumber()
-    const epoch = ++this.#epoch
-    const identity = { databaseId: this.databaseId, number, epoch }
-    const state = { ...this.#state, nextFileNumber: this.#nextFileNumber }
-    const writer = await ManifestWriter.create(fileSystem, directory, identity, state)
-    try {
-      await prepareCurrent(fileSystem, directory, { ...identity, manifestNumber: number, sealedLength: 0 })
-      await this.#publishCurrent()
-    } catch (error) {
-      await writer.close()
-      if (this.#failure === undefined)
-        await deleteManifests(this.#settings, [manifestName(number)], undefined)
-      throw error
-    }
-    writer.goLive()
-    this.#writer = writer
-    this.#state = state
-    this.#rollAtBytes = Math.max(
-      this.#settings.maxEditBytes ?? DEFAULT_MAX_EDIT_BYTES,
-      MAX_EDITS_PER_SNAPSHOT * writer.snapshotBytes,
-    )
+  #beginManifest(): Promise<void> {
+    return this.#manifest.begin(this.nextFileNumber(), this.#wholeState())
   }
 
-  /** Lets CURRENT change. Once this has begun, a failure leaves open which CURRENT is there. */
-  async #publishCurrent(): Promise<void> {
-    const { fileSystem, directory } = this.#settings
-    try {
-      await publishCurrent(fileSystem, directory)
-      await fileSystem.syncDir(directory)
-    } catch (error) {
-      this.#failure = ioError(error, 'replacing', `${directory}/${CURRENT_NAME}`)
-      throw this.#failure
-    }
-  }
-
-  async #seal(writer: ManifestWriter): Promise<void> {
-    const { fileSystem, directory } = this.#settings
-    const sealedLength = await writer.seal(this.#besideEdit())
-    const { databaseId, number, epoch } = writer.identity
-    await prepareCurrent(fileSystem, directory, { databaseId, epoch, manifestNumber: number, sealedLength })
-    await this.#publishCurrent()
+  #wholeState(): ManifestState {
+    return { ...this.#state, nextFileNumber: this.#nextFileNumber }
   }
 }

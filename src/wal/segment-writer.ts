@@ -112,12 +112,23 @@ export class SegmentWriter {
     assert(!this.#sealed, 'a sealed segment takes no more groups')
     assert(group.count > 0 && firstSequence > this.#lastSequence, 'groups are appended in commit order')
     const { bytes } = group
+    const length = this.#length
+    const chain = this.#chain
+    const lastSequence = this.#lastSequence
     writePrefix(bytes, RECORD_HEADER_LENGTH, firstSequence, this.#syncedLength, group.count, this.#chain)
     this.#write(
       frameRecord(bytes, group.length - RECORD_HEADER_LENGTH, RecordType.group, this.#salt, this.#length),
     )
     this.#lastSequence = firstSequence + group.count - 1
-    if (this.#spoiled) this.#replaceForGood()
+    if (!this.#spoiled) return
+    try {
+      this.#replaceForGood()
+    } catch (error) {
+      this.#length = length
+      this.#chain = chain
+      this.#lastSequence = lastSequence
+      throw error
+    }
   }
 
   /**
@@ -184,7 +195,7 @@ export class SegmentWriter {
   /** Closes the file as it is. */
   async abandon(): Promise<void> {
     try {
-      await this.#running?.catch(() => {})
+      while (this.#running !== undefined) await this.#running.catch(() => {})
       await this.#file.close()
     } catch {
       // Closing makes nothing durable, so a failed close loses nothing.
@@ -248,7 +259,7 @@ export class SegmentWriter {
     const reason = errnoOf(error) ?? (error instanceof Error ? error.message : String(error))
     this.#failed ??= new VarveError(
       'IO_ERROR',
-      `The log could not be brought to the device (${reason}, ${this.path}). It takes no more writes; reads go on. Reopen the store to write again.`,
+      `The log could not be brought to the device (${reason}, ${this.path}). It takes no more writes; reads go on. Call resume(), or reopen the store, to write again.`,
       { cause: error, path: this.path },
     )
     return this.#failed

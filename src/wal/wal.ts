@@ -2,7 +2,8 @@
  * The write-ahead log: a chain of segments, of which the newest takes the groups.
  *
  * What must always hold, in every durability mode (docs/format/wal.md, "Rotation"):
- * - A segment takes groups only when all of the one before is on the device, and its own name and header too.
+ * - A segment takes groups only when its own name and header are on the device, and all of the one before it in the chain;
+ *   behind a failed sync a segment begins a chain of its own, and tables hold what came before.
  * - A segment that an earlier process wrote is never appended to.
  * - A segment is deleted only when the caller says that tables hold everything in it.
  *
@@ -51,7 +52,7 @@ export class Wal {
   #prepared: Promise<SegmentWriter> | undefined
   /** Where in the segment the next file is prepared. */
   #prepareAt: number
-  /** A sync of the next segment's header that failed. */
+  /** A sync of the header of the next segment in the chain that failed. */
   #failed: VarveError | undefined
   #rotating = false
   #closed = false
@@ -76,13 +77,7 @@ export class Wal {
    * larger than all before. Throws `IO_ERROR` and `NO_SPACE`.
    */
   static async create(settings: WalSettings, start: WalStart, nextNumber: () => number): Promise<Wal> {
-    const segment = await createSegment(settings, start.number)
-    try {
-      await segment.begin(start.lastSequence, start.segments?.at(-1))
-    } catch (error) {
-      await giveUp(settings, segment)
-      throw error
-    }
+    const segment = await beginSegment(settings, start.number, start.lastSequence, start.segments?.at(-1))
     return new Wal(settings, start, nextNumber, segment)
   }
 
@@ -133,7 +128,8 @@ export class Wal {
 
   /**
    * Hands one group to the operating system, all or nothing. Throws `NO_SPACE` or `IO_ERROR` and leaves the log as it
-   * was: the group may be appended again, or another in its place. After a failed sync it throws that failure.
+   * was: the group may be appended again, or another in its place. After a failed sync it throws that failure, until
+   * {@link restart} succeeds.
    */
   append(group: GroupBuffer, firstSequence: number): void {
     if (this.#failed !== undefined) throw this.#failed
@@ -172,11 +168,33 @@ export class Wal {
         throw error
       }
       const old = this.#segment
-      this.#segment = next
       this.#ended.push(end)
       this.#endedBytes += end.sizeBytes
-      this.#prepareAt = this.#settings.segmentSize / 2
+      this.#takeOver(next)
       await old.abandon()
+    } finally {
+      this.#rotating = false
+    }
+  }
+
+  /**
+   * Begins a chain of its own, which vouches for nothing before it: behind a failed sync. Tables must hold everything up to
+   * `lastSequence` durably. When it throws, nothing has changed. The next {@link release} deletes the old segments.
+   */
+  async restart(lastSequence: number): Promise<void> {
+    assert(!this.#rotating && !this.#closed, 'one rotation at a time')
+    this.#rotating = true
+    try {
+      const next = await beginSegment(this.#settings, this.#nextNumber(), lastSequence, undefined)
+      const prepared = await this.#prepared?.catch(() => undefined)
+      const old = prepared === undefined ? [this.#segment] : [this.#segment, prepared]
+      this.#obsolete.push(...[...this.#ended, ...old].map(({ number }) => number))
+      this.#ended.length = 0
+      this.#endedBytes = 0
+      this.#prepared = undefined
+      this.#failed = undefined
+      this.#takeOver(next)
+      for (const segment of old) await segment.abandon()
     } finally {
       this.#rotating = false
     }
@@ -231,6 +249,11 @@ export class Wal {
     await this.#segment.close()
   }
 
+  #takeOver(next: SegmentWriter): void {
+    this.#segment = next
+    this.#prepareAt = this.#settings.segmentSize / 2
+  }
+
   #prepareInBackground(): void {
     this.#prepareAt = Number.POSITIVE_INFINITY
     if (this.#prepared !== undefined) return
@@ -270,6 +293,23 @@ async function createSegment(settings: WalSettings, number: number): Promise<Seg
     throw ioError(error, 'syncing', settings.directory)
   }
   return segment
+}
+
+/** A new segment that is part of the log: its header is on the device too. */
+async function beginSegment(
+  settings: WalSettings,
+  number: number,
+  baseSequence: number,
+  previous: SegmentEnd | undefined,
+): Promise<SegmentWriter> {
+  const segment = await createSegment(settings, number)
+  try {
+    await segment.begin(baseSequence, previous)
+    return segment
+  } catch (error) {
+    await giveUp(settings, segment)
+    throw error
+  }
 }
 
 /** Drops a segment that never took a group. Best effort: the next open ignores one that stays. */

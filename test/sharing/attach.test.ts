@@ -2,6 +2,7 @@
 import { getEventListeners } from 'node:events'
 import { expect, onTestFinished, test } from 'vitest'
 import { VarveError } from '../../src/base/errors.js'
+import { FaultFileSystem } from '../../src/env/fault-file-system.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { WriteBatch } from '../../src/index.js'
 import { open } from '../../src/store/open.js'
@@ -19,7 +20,7 @@ interface Pair<V> {
 }
 
 async function openPair<V = string>(options: StoreOptions = {}): Promise<Pair<V>> {
-  const fileSystem = new MemoryFileSystem()
+  const { fileSystem = new MemoryFileSystem() } = options
   const store = await open<string, V>(DIRECTORY, { valueEncoding: 'utf8', ...TINY, ...options, fileSystem })
   const attachMore = (): Promise<AttachedStore<string, V>> => attach<string, V>(store.share(), { fileSystem })
   const attached = await attachMore()
@@ -265,6 +266,24 @@ test('snapshots, statistics and events reach the other end', async () => {
   expect(await attached.refresh()).toBe(false)
   expect(attached.share()).toEqual(store.share())
   await expect.poll(() => flushes.length).toBeGreaterThan(0)
+})
+
+test('a store that has become read-only is resumed from the other end', async () => {
+  const fileSystem = new FaultFileSystem(new MemoryFileSystem())
+  const { attached } = await openPair({ fileSystem })
+  const errors: string[] = []
+  attached.on('error', ({ code }) => errors.push(code))
+  await attached.set('a', '1')
+  fileSystem.fail({ kind: 'sync', path: /\.wal$/ })
+  await expect(attached.sync()).rejects.toMatchObject({ code: 'IO_ERROR' })
+  await expect(attached.set('b', '1')).rejects.toMatchObject({ code: 'READ_ONLY' })
+  await attached.resume()
+  await attached.set('b', '2', { durability: 'disk' })
+  expect(await attached.entries().all()).toEqual([
+    ['a', '1'],
+    ['b', '2'],
+  ])
+  await expect.poll(() => errors).toEqual(['IO_ERROR'])
 })
 
 test('closing the store ends what is attached to it', async () => {

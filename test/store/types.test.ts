@@ -109,6 +109,9 @@ async function types() {
   expectTypeOf(reader.get('a')).resolves.toEqualTypeOf<string | undefined>()
   // @ts-expect-error it does not write
   await reader.set('a', '1')
+  // @ts-expect-error it has nothing to resume
+  await reader.resume()
+  expectTypeOf(text.resume()).resolves.toBeVoid()
   const readables: Readable<string, string>[] = [reader, text, text.view()]
   expectTypeOf(readables[0].entries()).toEqualTypeOf<RangeIterator<[string, string], string, string>>()
 

@@ -258,6 +258,66 @@ describe('a version set', () => {
     expect(again.lastSequence).toBe(7_000)
   })
 
+  test('restarts behind a failed sync: the edit is out for good, its table goes, and that of which it is open does not before', async () => {
+    for (const dropUnsynced of [false, true]) {
+      const { set, fileSystem, settings, obsolete } = await newStore()
+      const first = await addTable(set, fileSystem, 1, 1, 5)
+      const before = stateOf(set)
+      fileSystem.fail({ kind: 'sync', path: /MANIFEST/, dropUnsynced })
+      const second = table(set.nextFileNumber(), 6, 9, { sizeBytes: 8 })
+      await writeTable(fileSystem, second)
+      const edit = {
+        removed: [{ level: 1, number: first.number }],
+        added: [
+          { level: 1, table: second },
+          { level: 2, table: first },
+        ],
+      }
+      await expect(set.logAndApply(edit)).rejects.toMatchObject({ code: 'IO_ERROR' })
+      // A failure of the restart decides nothing.
+      for (const spec of [
+        { kind: 'open' },
+        { kind: 'sync' },
+        { kind: 'rename' },
+        { kind: 'syncDir', after: 1 },
+      ] as const) {
+        fileSystem.fail(spec)
+        await expect(set.restart()).rejects.toMatchObject({ code: 'IO_ERROR' })
+        await expect(set.logAndApply({})).rejects.toMatchObject({ code: 'READ_ONLY' })
+        expect(obsolete).toEqual([])
+      }
+      await set.restart()
+      expect(set.failure).toBeUndefined()
+      expect(stateOf(set)).toBe(before)
+      expect(obsolete).toEqual([second.number])
+      expect(stateOf((await recoverState(fileSystem, DIRECTORY)).state)).toBe(before)
+      const names = await fileSystem.readdir(DIRECTORY)
+      expect(names.filter((name) => name.startsWith('MANIFEST')).length).toBe(1)
+      await set.logAndApply({ lastSequence: 8_000 })
+      await set.close()
+      expect(fileSystem.openCount).toBe(0)
+      expect((await VersionSet.recover(settings)).lastSequence).toBe(8_000)
+    }
+  })
+
+  test('restarts when it is open which CURRENT is there', async () => {
+    const { set, fileSystem, settings } = await newStore()
+    await set.close()
+    const again = await VersionSet.recover({ ...settings, maxEditBytes: 60 })
+    fileSystem.fail({ kind: 'syncDir', after: 1 })
+    let code: string | undefined
+    for (let round = 1; code === undefined; round++) {
+      await again.logAndApply({ lastSequence: round }).catch((error) => {
+        code = error.code
+      })
+    }
+    expect(code).toBe('READ_ONLY')
+    await again.restart()
+    await again.logAndApply({ lastSequence: 200 })
+    await again.close()
+    expect((await VersionSet.recover(settings)).lastSequence).toBe(200)
+  })
+
   test('fails each operation in turn: an edit counts, or it does not, and a reopen works', async () => {
     for (let after = 0; ; after++) {
       const { fileSystem, set: first, settings } = await newStore()

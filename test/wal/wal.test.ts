@@ -251,6 +251,67 @@ describe('rotation', () => {
   })
 })
 
+describe('restart', () => {
+  it('begins a chain that rests on nothing before it, whatever sync has failed', async () => {
+    for (const after of [0, 1]) {
+      disk = new MemoryFileSystem()
+      fileSystem = new FaultFileSystem(disk)
+      const { wal } = await openLog(fileSystem)
+      wal.append(groupOf('a=1'), 1)
+      await wal.sync()
+      await wal.rotate()
+      wal.append(groupOf('b=2', 'c=3'), 2)
+      fileSystem.fail({ kind: 'sync', after, dropUnsynced: true })
+      await expect(wal.rotate()).rejects.toMatchObject({ code: 'IO_ERROR' })
+      await wal.restart(3)
+      expect(wal.failed).toBeUndefined()
+      expect([wal.segmentCount, wal.lastSequence, wal.syncedSequence]).toEqual([1, 3, 3])
+      wal.append(groupOf('d=4'), 4)
+      await wal.sync()
+      // Before and behind the deletion of the old segments.
+      for (let i = 0; i < 2; i++) {
+        for (const profile of ['nothing', 'all'] as const) {
+          const replayed = await replayAll(disk.crash(profile, never), { fromSequence: 3 })
+          expect(replayed.operations).toEqual(['4:d=4'])
+        }
+        await wal.release(3)
+      }
+      expect(await numbersIn(disk)).toEqual([wal.number])
+      expect(wal.sizeBytes).toBe(contentOf(disk, segmentPath(directory, wal.number)).length)
+      await wal.rotate()
+      wal.append(groupOf('e=5'), 5)
+      await wal.close()
+      expect(fileSystem.openCount).toBe(0)
+      expect((await replayAll(disk, { fromSequence: 3 })).operations).toEqual(['4:d=4', '5:e=5'])
+    }
+  })
+
+  it('that fails changes nothing, and can be tried again', async () => {
+    for (const spec of [
+      { kind: 'open' },
+      { kind: 'write' },
+      { kind: 'sync' },
+      { kind: 'syncDir' },
+    ] as const) {
+      disk = new MemoryFileSystem()
+      fileSystem = new FaultFileSystem(disk)
+      const { wal } = await openLog(fileSystem)
+      wal.append(groupOf('a=1'), 1)
+      fileSystem.fail({ kind: 'sync' })
+      await expect(wal.sync()).rejects.toMatchObject({ code: 'IO_ERROR' })
+      fileSystem.fail(spec)
+      await expect(wal.restart(1)).rejects.toMatchObject({ code: 'IO_ERROR' })
+      expect(() => wal.append(groupOf('b=2'), 2)).toThrow(wal.failed)
+      expect((await replayAll(disk, { readOnly: true })).operations).toEqual(['1:a=1'])
+      await wal.restart(1)
+      wal.append(groupOf('b=2'), 2)
+      await wal.close()
+      expect(fileSystem.openCount).toBe(0)
+      expect((await replayAll(disk, { fromSequence: 1 })).operations).toEqual(['2:b=2'])
+    }
+  })
+})
+
 describe('release', () => {
   it('deletes the segments that tables hold, also those found at open', async () => {
     for (let i = 1; i <= 3; i++) {

@@ -23,6 +23,8 @@ export interface CommitJournal {
   forget(sequence: number): void
   /** Begins anew, so that what is old can be released once tables hold it. */
   rotate(): Promise<void>
+  /** Begins anew and rests on nothing before it: tables hold everything up to `sequence`, the last one so far, durably. */
+  restart(sequence: number): Promise<void>
   /** Drops what tables hold durably. */
   release(upToSequence: number): Promise<void>
   /** Reads what was committed from sequence number `next` on, as far as it is held. */

@@ -5,7 +5,8 @@
  * - A group that is content with `'memory'` is applied first; its operations gather here and are logged together, at
  *   the latest in the next turn of the event loop or with the next group that is appended.
  * - Nothing is appended while the log rotates.
- * - A failed sync ends the log for good, and `onFailure` is told once; any other failure is the caller's of that moment.
+ * - A failed sync ends the log until it begins anew, and `onFailure` is told; any other failure is the caller's of that
+ *   moment.
  */
 import { ioError, type VarveError } from '../../base/errors.js'
 import type { Clock, Timer } from '../../env/clock.js'
@@ -77,13 +78,21 @@ export class CommitLog implements CommitJournal {
 
   /** Hands a group to the operating system, behind what is still unlogged. Throws when it was not. */
   append(operations: GroupBuffer, firstSequence: number): void {
-    this.#logUnlogged()
-    this.#settings.wal.append(operations, firstSequence)
+    try {
+      this.#logUnlogged()
+      this.#settings.wal.append(operations, firstSequence)
+    } catch (error) {
+      throw this.#failed(error)
+    }
     this.#syncLater()
   }
 
   catchUp(): void {
-    this.#logUnlogged()
+    try {
+      this.#logUnlogged()
+    } catch (error) {
+      throw this.#failed(error)
+    }
     this.#syncLater()
   }
 
@@ -135,6 +144,21 @@ export class CommitLog implements CommitJournal {
     return this.#rotation
   }
 
+  async restart(sequence: number): Promise<void> {
+    while (this.#rotation !== undefined) await this.#rotation.catch(() => undefined)
+    const { wal, keepAlive, directory } = this.#settings
+    // Tables hold what was not logged yet, too.
+    this.forget(sequence)
+    this.#rotation = keepAlive.during(wal.restart(sequence)).finally(() => {
+      this.#rotation = undefined
+    })
+    try {
+      await this.#rotation
+    } catch (error) {
+      throw ioError(error, 'beginning a new log in', directory)
+    }
+  }
+
   /** Deletes the segments that hold nothing above `upToSequence`. Throws `IO_ERROR`; the next call tries again. */
   async release(upToSequence: number): Promise<void> {
     const { wal, directory } = this.#settings
@@ -171,16 +195,19 @@ export class CommitLog implements CommitJournal {
     }
   }
 
-  /** The error to throw. A failed sync of the log is final, any other failure of it is not. */
+  /**
+   * The error to throw. A failed sync of the log is told, any other failure of it is not: behind the step at hand, since
+   * who hears of it may write.
+   */
   #failed(error: unknown): VarveError {
     const { wal, directory, onFailure } = this.#settings
     const failure = ioError(error, 'writing the log of', directory)
-    if (wal.failed !== undefined) onFailure(failure)
+    if (wal.failed !== undefined) queueMicrotask(() => onFailure(failure))
     return failure
   }
 
   #tryToLog(): void {
-    const { wal, directory, onTrouble } = this.#settings
+    const { wal, onTrouble } = this.#settings
     // What cannot be logged now goes with the next group that is.
     if (this.#unlogged.count === 0 || wal.failed !== undefined || wal.full || this.#rotation !== undefined)
       return
@@ -188,7 +215,8 @@ export class CommitLog implements CommitJournal {
       this.#logUnlogged()
       this.#syncLater()
     } catch (error) {
-      onTrouble(ioError(error, 'writing the log of', directory))
+      const failure = this.#failed(error)
+      if (wal.failed === undefined) queueMicrotask(() => onTrouble(failure))
     }
   }
 

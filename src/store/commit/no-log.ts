@@ -66,6 +66,8 @@ export class NoLog implements CommitJournal {
 
   async rotate(): Promise<void> {}
 
+  async restart(): Promise<void> {}
+
   async release(): Promise<void> {}
 
   async settle(): Promise<void> {

@@ -98,6 +98,11 @@ export class AttachedStore<K, V> extends Writable<K, V> {
     return this.#call('sync')
   }
 
+  /** Lets the store take writes again, as `Store.resume` does. */
+  async resume(): Promise<void> {
+    return this.#call('resume')
+  }
+
   async compact(range: KeyRange<K> = {}): Promise<void> {
     const bounds = byteRangeOf(range, this.#codec.keys)
     if (!isEmptyRange(bounds)) await this.#call('compact', bounds)

@@ -226,6 +226,7 @@ export class ShareHost {
     return {
       flush: () => upkeep.flush(),
       sync: () => upkeep.sync(),
+      resume: () => upkeep.resume(),
       compact: ({ lower, upper }: ByteRange) => this.#engine.compact(lower, upper),
       stats: () => upkeep.stats(),
       verify: (options: Parameters<Upkeep['verify']>[0]) => upkeep.verify(options),

@@ -91,6 +91,7 @@ export interface RemoteWatch {
 export interface Upkeep {
   flush(): Promise<void>
   sync(): Promise<void>
+  resume(): Promise<void>
   stats(): StoreStatistics
   verify(options?: VerifyOptions): Promise<VerifyReport>
   snapshot(options?: SnapshotOptions): Promise<SnapshotInfo>

@@ -35,13 +35,10 @@ export async function restoreFrom(engine: Engine, path: string): Promise<void> {
     await fileSystem.syncDir(tableSettings.directory)
     await engine.replaceContents(fitted.added, fitted.last, fitted.adopt)
   } catch (error) {
-    // When it is open whether the edit is durable, they may be needed.
-    if (versions.failure === undefined) {
-      await engine.parts.discardTables(tables.made.filter((number) => !versions.needs(number)))
-    }
+    await engine.parts.discardTables(tables.made.filter((number) => !versions.needs(number)))
     throw ioError(error, 'restoring', path)
   } finally {
-    obsoleteTables.release((number) => versions.failure !== undefined || versions.needs(number))
+    obsoleteTables.release((number) => versions.needs(number))
   }
 }
 
