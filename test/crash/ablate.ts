@@ -35,8 +35,8 @@ export async function findCatch(ablation: Ablation, mostStates: number): Promise
     },
   })
   try {
-    for (const sequence of await inOrder(ablation)) {
-      await explorer.explore(sequence)
+    for (const { sequence, resumes } of await inOrder(ablation)) {
+      await (resumes ? explorer.exploreResumes(sequence) : explorer.explore(sequence))
       if (explorer.counts.states > mostStates) break
     }
   } catch (error) {
@@ -46,12 +46,22 @@ export async function findCatch(ablation: Ablation, mostStates: number): Promise
   return undefined
 }
 
-/** Sequences that take the step with their last letter come first, and of them short ones in the default mode. */
-async function inOrder({ step }: Ablation): Promise<Sequence[]> {
+/** What is explored: all crashes behind the last letter, or behind a resume from what fails in it. */
+interface Exploration {
+  readonly sequence: Sequence
+  readonly resumes: boolean
+}
+
+/**
+ * Sequences that take the step with their last letter come first, and of them short ones in the default mode. Where none
+ * takes it, it is one of a resume.
+ */
+async function inOrder({ step }: Ablation): Promise<Exploration[]> {
   known ??= withSteps()
   const all = await known
   const takes = all.filter(({ steps }) => steps.has(step))
-  return [...takes, ...all.filter(({ steps }) => !steps.has(step))].map(({ sequence }) => sequence)
+  const ordered = [...takes, ...all.filter(({ steps }) => !steps.has(step))]
+  return ordered.map(({ sequence }) => ({ sequence, resumes: takes.length === 0 }))
 }
 
 interface KnownSequence {

@@ -18,6 +18,8 @@ export interface Stage {
   reopen(): Promise<void>
   /** Whether something has gone wrong behind the scenes. */
   isTroubled(): boolean
+  /** Whether a failed sync has made the store read-only. */
+  isReadOnly(): boolean
 }
 
 type Letter = (stage: Stage) => Promise<void>
@@ -57,6 +59,7 @@ export const LETTERS: ReadonlyMap<string, Letter> = new Map<string, Letter>([
   ['compact', (stage) => durably(stage, () => stage.store.compact())],
   ['sync', (stage) => durably(stage, () => stage.store.sync())],
   ['tick', tick],
+  ['resume', resume],
   ['snapshot', snapshot],
   ['restore', restore],
   ['delete-snapshot', deleteSnapshot],
@@ -175,6 +178,16 @@ async function tick({ clock, history, isTroubled, mode, settle }: Stage): Promis
   await settle()
   // A sync that failed is told as an error; it promises nothing.
   if (mode.persistence !== 'snapshot' && !isTroubled()) history.keeps(issued)
+}
+
+/** Where nothing has failed it does nothing. Else what is shown stays, and what is not never comes. */
+async function resume({ clock, drive, history, isReadOnly, settle, store }: Stage): Promise<void> {
+  await settle()
+  const wasReadOnly = isReadOnly()
+  await drive(store.resume())
+  const shown = [...store.entries()].map(([key, value]) => `${key}=${value}`).join('\n')
+  const index = history.settles(shown, clock.now())
+  if (wasReadOnly) history.keeps(index)
 }
 
 async function snapshot({ drive, history, place, store }: Stage): Promise<void> {

@@ -72,6 +72,16 @@ export class Explorer {
     }
   }
 
+  /** Resumes behind each failed sync of the last letter, and writes behind that. */
+  async exploreResumes(sequence: Sequence): Promise<void> {
+    const letters = [...sequence.letters, 'resume', 'set-disk']
+    const outcome = await this.#carryOut({ ...sequence, letters }, { from: letters.length - 3 }, { sequence })
+    for (const { step, index, place } of outcome?.points ?? []) {
+      const isHere = step?.kind === 'sync' && place === letters.length - 3
+      if (isHere) await this.exploreFailedSync({ ...sequence, letters }, index)
+    }
+  }
+
   /** Lets the sync at point `failed` fail, and what it was for never reach the device; then all crashes behind it. */
   async exploreFailedSync(sequence: Sequence, failed: number): Promise<void> {
     this.counts.failedSyncs++

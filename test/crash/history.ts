@@ -59,6 +59,17 @@ export class History {
     return this.states.push(entries) - 1
   }
 
+  /**
+   * The store has settled on what it shows at `now`, which must be one of the states that a kill may leave: what was rejected
+   * is in or out from now on. The index of the new newest state, which is that one.
+   */
+  settles(shown: string, now: number): number {
+    for (let index = this.issued; index >= this.#os; index--) {
+      if (visible(this.states[index], now) === shown) return this.states.push(this.states[index]) - 1
+    }
+    throw new Error(`the store shows none of the states ${this.#os} to ${this.issued}: ${shown}`)
+  }
+
   /** What was committed up to `index` outlives the process. */
   keepsInKill(index: number): void {
     this.#os = Math.max(this.#os, index)

@@ -60,7 +60,10 @@ async function exploreAll(): Promise<void> {
   for (const sequence of sequences) {
     if (Date.now() > deadline) break
     await explorer.explore(sequence)
-    if (sequence.letters.length < 3) await explorer.exploreFailedSyncs(sequence)
+    if (sequence.letters.length < 3) {
+      await explorer.exploreFailedSyncs(sequence)
+      await explorer.exploreResumes(sequence)
+    }
     const { counts } = explorer
     bar.increment({ states: counts.states + counts.recoveryStates, failures: failures.length })
   }

@@ -2,7 +2,9 @@
  * Tells from outside which step of which protocol a call is: by the operation, the file, what was written to it last, and what
  * changed in the directory last.
  */
+import { readU64 } from '../../src/base/bytes.js'
 import { parseFileName } from '../../src/base/file-names.js'
+import { RECORD_HEADER_LENGTH } from '../../src/record/record-format.js'
 import { DIRECTORY } from './settings.js'
 import { changes, type Step } from './step-file-system.js'
 
@@ -11,6 +13,8 @@ export const STEPS = {
   'log: sync the directory behind a new segment': 'a segment that holds groups has a name',
   'log: sync the header of a segment':
     'a segment that holds groups can be found and vouches for the one before',
+  'log: sync the header of a chain of its own':
+    'a log that was resumed can be found, and the old one goes for it',
   'log: sync groups': "what was acknowledged with 'disk' is on the device",
   'log: sync the seal': 'a segment is whole before the next takes groups',
   'log: sync the newest segment before it is read': 'what a recovery shows is on the device',
@@ -50,10 +54,15 @@ export type StepName = keyof typeof STEPS
 
 /** Where the type of a record stands, and where its magic does. */
 const TYPE_AT = 12
+
+/** Where a segment's header names the one before it, if there is one. */
+const PREVIOUS_AT = RECORD_HEADER_LENGTH + 40
+
 const RECORD_MAGIC_AT = 4
 const RECORD_MAGIC = 0x435256d7
 
 const LOG_RECORDS = ['', 'header', 'group', 'seal', 'close']
+const HEADER = 1
 const EDITS = 3
 const CLOSE = 4
 
@@ -67,6 +76,9 @@ export class StepNamer {
   #begun = false
   /** Whether the log was closed: the last edit goes with the seal. */
   #logIsClosed = false
+  /** Whether there is a log, and the segment that begins another chain. */
+  #hasLog = false
+  #newChain: string | undefined
 
   /** The name of a call that is about to be made; to be told of all, in order. */
   name(step: Step): StepName | undefined {
@@ -110,7 +122,9 @@ export class StepNamer {
           ? 'MANIFEST: sync the snapshot'
           : 'MANIFEST: sync the last byte at close'
       case 'wal':
-        return LOG_SYNCS.get(LOG_RECORDS[type])
+        return path === this.#newChain
+          ? 'log: sync the header of a chain of its own'
+          : LOG_SYNCS.get(LOG_RECORDS[type])
       default:
         return undefined
     }
@@ -135,9 +149,10 @@ export class StepNamer {
     if (kind === 'write' && bytes !== undefined) {
       const type = recordType(bytes)
       this.#unsynced.set(path, type ?? this.#unsynced.get(path) ?? 0)
-      if (path.endsWith('.wal') && type === CLOSE) this.#logIsClosed = true
+      if (path.endsWith('.wal')) this.#noteLogged(path, bytes, type)
     } else if (kind === 'sync') {
       this.#unsynced.delete(path)
+      if (path === this.#newChain) this.#newChain = undefined
     } else if (kind === 'open') {
       const file = parseFileName(nameIn(path))?.kind
       this.#changed.set(directoryOf(path), file ?? '')
@@ -152,6 +167,13 @@ export class StepNamer {
     } else if (kind === 'rename') {
       this.#noteRename(to ?? '')
     }
+  }
+
+  #noteLogged(path: string, bytes: Uint8Array, type: number | undefined): void {
+    if (type === CLOSE) this.#logIsClosed = true
+    if (type !== HEADER) return
+    if (this.#hasLog && readU64(bytes, PREVIOUS_AT) === 0) this.#newChain = path
+    this.#hasLog = true
   }
 
   #noteRename(to: string): void {

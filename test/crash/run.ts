@@ -4,7 +4,7 @@
  * the promises of its moment stands for every crash behind the call before.
  */
 import { copyOf } from '../../src/base/bytes.js'
-import { open, type Store } from '../../src/index.js'
+import { open, type Store, VarveError } from '../../src/index.js'
 import { InlineExecutor, ManualClock, MemoryFileSystem } from '../../src/testing.js'
 import { randomFrom } from '../model/random.js'
 import { LETTERS, type Stage } from './alphabet.js'
@@ -25,6 +25,8 @@ export interface Sequence {
 export interface Point {
   /** How many changing calls came before, from the opening of the store on. */
   readonly index: number
+  /** The letter that is being carried out; -1: the opening. */
+  readonly place: number
   /** The call that is about to be made; none at the end. */
   readonly step: Step | undefined
   readonly disk: MemoryFileSystem
@@ -59,6 +61,9 @@ interface Beginning {
   readonly state: State
   readonly snapshots: ReadonlyMap<string, State>
 }
+
+/** Whose failed sync makes the store read-only. */
+const FINAL = new RegExp(`^${DIRECTORY}/(MANIFEST-\\d+|\\d+\\.wal)$`)
 
 const beginnings = new Map<string, Promise<Beginning>>()
 
@@ -118,9 +123,10 @@ class Run {
   readonly #clock = new ManualClock(BEGINNING)
   #store: Store<string, string> | undefined
   #steps = 0
-  /** The letter that is being carried out; -1: the opening. */
   #place = -1
   #failure: unknown
+  /** Whether a failed sync has made the store read-only; `'resumed'`: it was, and nothing fails any more. */
+  #state: 'sound' | 'read-only' | 'resumed' = 'sound'
   /** Whether the store was closed, and nothing has changed since. */
   #closed = false
   readonly #judge: Judge
@@ -136,21 +142,39 @@ class Run {
   async carryOut(letters: readonly string[]): Promise<void> {
     try {
       await this.#open()
-      for (const [place, letter] of letters.entries()) {
-        this.#place = place
+      for (this.#place = 0; this.#place < letters.length; this.#place++) {
         this.#options.onLetter?.()
-        await this.#carryOutLetter(letter)
+        try {
+          await this.#carryOutLetter(letters[this.#place])
+        } catch (error) {
+          this.#place = this.#whereItGoesOn(letters, error)
+          await this.#carryOutLetter('resume')
+        }
         this.#check()
       }
+      this.#place = letters.length - 1
       await this.#settle()
       this.#check()
       // What is applied has been handed on by now.
       if (this.#mode.persistence !== 'snapshot') this.history.keepsInKill(this.history.issued)
     } catch (error) {
-      if (this.#options.failed === undefined) throw error
+      if (!this.#failsNow) throw error
       await this.#settle()
     }
     this.#take(undefined)
+  }
+
+  /** The next place at which the store is resumed. Throws `error` when there is none, or it should not have been. */
+  #whereItGoesOn(letters: readonly string[], error: unknown): number {
+    const isExpected = this.#failsNow && error instanceof VarveError && letters[this.#place] !== 'reopen'
+    const next = isExpected ? letters.indexOf('resume', this.#place + 1) : -1
+    if (next < 0) throw error
+    return next
+  }
+
+  /** Whether failures are due: a sync is to fail or has. */
+  get #failsNow(): boolean {
+    return this.#options.failed !== undefined && this.#state !== 'resumed'
   }
 
   async close(): Promise<void> {
@@ -188,8 +212,12 @@ class Run {
       settle: () => this.#settle(),
       reopen: () => this.#reopen(),
       isTroubled: () => this.#failure !== undefined,
+      isReadOnly: () => this.#state === 'read-only',
     }
     await letter(stage)
+    if (name !== 'resume' || this.#state !== 'read-only') return
+    this.#state = 'resumed'
+    this.#failure = undefined
   }
 
   async #reopen(): Promise<void> {
@@ -198,6 +226,7 @@ class Run {
     this.history.keeps(issued)
     this.#closed = this.#options.failed === undefined
     await this.#open()
+    this.#state = 'sound'
   }
 
   #opened(): Store<string, string> {
@@ -214,7 +243,7 @@ class Run {
   }
 
   #check(): void {
-    if (this.#failure !== undefined && this.#options.failed === undefined) throw this.#failure
+    if (this.#failure !== undefined && !this.#failsNow) throw this.#failure
   }
 
   #onStep(step: Step): Verdict {
@@ -223,13 +252,16 @@ class Run {
     const verdict = this.#judge(step)
     this.#take(step)
     this.#closed = false
-    return this.#steps++ === this.#options.failed ? 'fail' : verdict
+    if (this.#steps++ !== this.#options.failed) return verdict
+    if (step.kind === 'sync' && FINAL.test(step.path)) this.#state = 'read-only'
+    return 'fail'
   }
 
   #take(step: Step | undefined): void {
     if (this.#place < (this.#options.from ?? -1)) return
     this.points.push({
       index: this.#steps,
+      place: this.#place,
       // The store goes on using its buffer.
       step: step?.bytes === undefined ? step : { ...step, bytes: copyOf(step.bytes) },
       disk: this.disk.fork(),

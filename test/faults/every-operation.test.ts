@@ -47,12 +47,15 @@ async function failOne({ kind }: Operation, after: number, errno: string, forGoo
   faults.heal()
   await history.check('behind the fault', false)
   const isPassing = errno === 'ENOSPC' ? !FINAL.has(kind) : errno === 'EMFILE' && kind === 'open'
-  const mustGoOn = isPassing && !forGood
-  if (history.store !== undefined && mustGoOn) await history.resumes()
+  const goesOn = isPassing && !forGood
+  if (!goesOn) await history.resume()
+  if (history.store !== undefined) await history.resumes()
+  const shown = await history.shown()
   await history.close()
   expect(faults.openCount, 'descriptors').toBe(0)
   await history.open()
   await history.check('behind a reopen', false)
+  if (shown !== undefined) expect(await history.shown()).toEqual(shown)
   await history.resumes()
   await history.close()
   expect(faults.openCount, 'descriptors behind a reopen').toBe(0)

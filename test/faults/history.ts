@@ -111,6 +111,16 @@ export class FaultyHistory {
     else await drive(read(), this.clock)
   }
 
+  /** The faults are gone: a store that they have made read-only takes writes again. */
+  async resume(): Promise<void> {
+    if (this.#store !== undefined) await drive(this.#store.resume(), this.clock)
+  }
+
+  /** What is there, if the store is open. */
+  async shown(): Promise<[string, string][] | undefined> {
+    return this.#store === undefined ? undefined : drive(this.#store.entries().all(), this.clock)
+  }
+
   /** The faults are gone: writes work again, without a reopen, within the time in which background work tries again. */
   async resumes(): Promise<void> {
     for (let waited = 0; waited < PATIENCE_MS; waited += 100) {
