@@ -49,6 +49,9 @@ export const Field = {
   createdAt: 12,
 }
 
+/** So many entries of the store that is forged do not fit into two blocks. */
+const SEVERAL_BLOCKS = 8
+
 /** @typedef {[level: number, fields: any[]]} AddedTable */
 /** @typedef {Record<string, any>} RawEdit what a version edit says, right or wrong */
 /** @typedef {{ type: number, synced?: number, edits: (RawEdit | Uint8Array)[], body?: Uint8Array }} RawRecord of a MANIFEST */
@@ -131,9 +134,11 @@ export class ForgedStore {
     return this.snapshot.added
   }
 
-  /** Some of the tables; by default of any level. @param {(level: number) => boolean} [ofLevel] */
+  /** Some table of several blocks; by default of any level. @param {(level: number) => boolean} [ofLevel] */
   someTable(ofLevel = () => true) {
-    return this.random.pick(this.tables.filter(([level]) => ofLevel(level)))
+    return this.random.pick(
+      this.tables.filter(([level, fields]) => ofLevel(level) && fields[Field.entryCount] >= SEVERAL_BLOCKS),
+    )
   }
 
   /** Adds an edit behind what is there. @param {RawEdit} edit */

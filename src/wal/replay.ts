@@ -260,7 +260,7 @@ async function handOut(
       if (pending !== undefined) await pending
     } catch (error) {
       if (error instanceof VarveError && error.code === 'CORRUPTION' && error.path === undefined) {
-        throw corruption('A group is malformed', link.path, reader.offset, error)
+        throw corruption(error.message.replace(/\.$/, ''), link.path, reader.offset, error)
       }
       throw error
     }

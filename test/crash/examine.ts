@@ -1,10 +1,11 @@
 /**
  * Opens what a crash has left and holds it to the contract: it opens by itself, on a state that was committed and not before
  * what was promised; every way of reading agrees; snapshots are whole; the directory holds what the store needs and nothing
- * else; what is seen is durable; later writes work and survive the next crash.
+ * else; what is seen is durable; later writes work and survive the next crash. `verify` finds no damage in what was left, and
+ * nothing at all in what was closed.
  */
 import { parseFileName } from '../../src/base/file-names.js'
-import { open, type Store } from '../../src/index.js'
+import { open, type Store, VarveError, type VerifyReport, verify } from '../../src/index.js'
 import { InlineExecutor, ManualClock, type MemoryFileSystem } from '../../src/testing.js'
 import { readCurrent } from '../../src/version/current-file.js'
 import { recoverState } from '../../src/version/recover-state.js'
@@ -44,14 +45,29 @@ const PROBE = { key: 'probe', value: 'written behind the crash' }
 /** Throws when `image` is not what may be left. It is changed. */
 export async function examine(image: MemoryFileSystem, expected: Expected): Promise<void> {
   if (expected.closed) await checkClosed(image, expected.mode)
+  const left = expected.thorough ? await verified(image) : undefined
   const survivor = await Survivor.open(image, expected, expected.now)
   const found = await survivor.read()
   const index = stateOf(found, expected, survivor.now)
   await survivor.checkDirectory()
   await survivor.checkSnapshots(expected)
   await survivor.write()
+  same(left?.ok ?? true, true, `whether no damage was left: ${left?.findings.map(({ what }) => what)}`)
   if (expected.again) await examineAgain(image, expected, index)
   await survivor.close()
+  if (!expected.thorough) return
+  const closed = await verified(image)
+  same(closed?.findings.map(({ what }) => what).join(), '', 'what is found in a store that was closed')
+}
+
+/** What `verify` says; `undefined` where there is no store. */
+async function verified(fileSystem: MemoryFileSystem): Promise<VerifyReport | undefined> {
+  try {
+    return await verify(DIRECTORY, { fileSystem })
+  } catch (error) {
+    if (error instanceof VarveError && error.code === 'NOT_FOUND') return undefined
+    throw error
+  }
 }
 
 /** What was seen, and what was written, survives whatever comes. */
