@@ -9,8 +9,8 @@ import { tableForgeries } from './tables.js'
 /**
  * @typedef {object} Forgery
  * @property {string} rule what the files of a store keep to, and these do not
- * @property {'open' | 'read' | 'verify'} by who must refuse: opening; reading everything; neither, but `verify`. What refuses at
- *   opening or reading is found by `verify` too
+ * @property {'open' | 'read' | 'scan' | 'verify'} by who must refuse: opening; reading everything; reading everything in one step;
+ *   none of them, but `verify`. What is refused otherwise is found by `verify` too
  * @property {string | RegExp} what what is said of it
  * @property {string | RegExp} [verifyWhat] what `verify` says, when that is something else
  * @property {(store: import('./forged-store.js').ForgedStore) => string} forge breaks the rule; returns the name of the file that must be named

@@ -163,8 +163,11 @@ async function checkOpening(files, { rule, by, what }, file, readOnly) {
     throw new Finding(`${how} is refused where '${rule}' is broken: ${error}`)
   })
   try {
-    await refuse(`reading behind ${how}`, () => opened.keys().all())
-    await refuse(`reading backwards behind ${how}`, () => opened.keys({ reverse: true }).all())
+    for (const reverse of [false, true]) {
+      const direction = `reading ${reverse ? 'backwards' : 'forwards'} behind ${how}`
+      await refuse(direction, async () => [...opened.keys({ reverse })])
+      if (by === 'read') await refuse(direction, () => opened.keys({ reverse }).all())
+    }
   } finally {
     await opened.close().catch(onlyTyped)
   }

@@ -154,7 +154,7 @@ class Rebuild {
     const tables = tablesOf(fileSystem, () => path, databaseId)
     try {
       const from = await TableSource.open({ fileSystem, databaseId, number, sizeBytes, path, tables })
-      const [written] = await this.#write(from.cursor(), Number.POSITIVE_INFINITY, false)
+      const [written] = await this.#write(from.cursor(table), Number.POSITIVE_INFINITY, false)
       this.#tellLosses(from, table)
       if (written === undefined) this.#lost++
       else this.#rewritten++

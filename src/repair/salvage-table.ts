@@ -137,20 +137,35 @@ function searchBlock(file: File, salt: number, offset: number): Uint8Array | und
   }
 }
 
-/** A cursor over sound blocks in order, front to back only. Entries that are not in order are passed over. */
+/** The first and the last key that a table may hold. */
+export interface KeyBounds {
+  readonly smallest: Uint8Array
+  readonly largest: Uint8Array
+}
+
+/**
+ * A cursor over sound blocks in order, front to back only. Entries that are not in order, or not within the bounds, are
+ * passed over.
+ */
 export class SalvageCursor extends BlockCursor {
   readonly #blocks: Iterator<Block>
-  readonly #onDisorder: () => void
+  readonly #bounds: KeyBounds | undefined
+  readonly #onMisplaced: (isInOrder: boolean) => void
   /** Entries that were stood on. */
   entryCount = 0
   largestSequence = 0
   lastKey = new Uint8Array(0)
   #lastSequence = Number.POSITIVE_INFINITY
 
-  constructor(blocks: Iterator<Block>, onDisorder: () => void) {
+  constructor(
+    blocks: Iterator<Block>,
+    bounds: KeyBounds | undefined,
+    onMisplaced: (isInOrder: boolean) => void,
+  ) {
     super()
     this.#blocks = blocks
-    this.#onDisorder = onDisorder
+    this.#bounds = bounds
+    this.#onMisplaced = onMisplaced
   }
 
   override seekToFirst(): void {
@@ -173,10 +188,12 @@ export class SalvageCursor extends BlockCursor {
     }
   }
 
-  /** Moves on to an entry that is behind the last one. */
+  /** Moves on to an entry that is behind the last one, and within the bounds. */
   #settle(): void {
-    while (this.valid && !this.#isInOrder()) {
-      this.#onDisorder()
+    while (this.valid) {
+      const isInOrder = this.#isInOrder()
+      if (isInOrder && this.#isInBounds()) break
+      this.#onMisplaced(isInOrder)
       super.next()
     }
     if (!this.valid) return
@@ -190,6 +207,16 @@ export class SalvageCursor extends BlockCursor {
     const last = this.lastKey
     const order = compareBytes(this.keyBytes, this.keyStart, this.keyEnd, last, 0, last.length)
     return order > 0 || (order === 0 && this.sequence < this.#lastSequence)
+  }
+
+  #isInBounds(): boolean {
+    if (this.#bounds === undefined) return true
+    const { smallest, largest } = this.#bounds
+    const { keyBytes, keyStart, keyEnd } = this
+    return (
+      compareBytes(keyBytes, keyStart, keyEnd, smallest, 0, smallest.length) >= 0 &&
+      compareBytes(keyBytes, keyStart, keyEnd, largest, 0, largest.length) <= 0
+    )
   }
 }
 

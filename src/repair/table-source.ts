@@ -8,7 +8,13 @@ import type { TableCache } from '../sstable/table-cache.js'
 import type { TableReader } from '../sstable/table-reader.js'
 import type { TableMetadata } from '../version/table-metadata.js'
 import { asDamage } from './damage.js'
-import { indexedBlocks, SalvageCursor, scannedBlocks, type TableLoss } from './salvage-table.js'
+import {
+  indexedBlocks,
+  type KeyBounds,
+  SalvageCursor,
+  scannedBlocks,
+  type TableLoss,
+} from './salvage-table.js'
 
 export interface TableSourceSettings {
   readonly fileSystem: FileSystem
@@ -82,11 +88,16 @@ export class TableSource {
     return this.entryCount === 0 ? undefined : this.#cursor?.lastKey
   }
 
-  /** Everything that can be read, front to back, once. */
-  cursor(): SalvageCursor {
+  /**
+   * Everything that can be read, front to back, once.
+   * @param bounds - the keys that the store looks for in this table, where a MANIFEST tells: others were never seen
+   */
+  cursor(bounds?: KeyBounds): SalvageCursor {
     const disordered = corruption('Entries are out of order', this.path)
-    this.#cursor ??= new SalvageCursor(this.#blocks(), () => {
-      if (this.losses.at(-1)?.error !== disordered) this.losses.push({ error: disordered, keys: {} })
+    const stray = corruption('Entries are outside of the keys that the MANIFEST tells of', this.path)
+    this.#cursor ??= new SalvageCursor(this.#blocks(), bounds, (isInOrder) => {
+      const error = isInOrder ? stray : disordered
+      if (this.losses.at(-1)?.error !== error) this.losses.push({ error, keys: {} })
     })
     return this.#cursor
   }

@@ -53,7 +53,7 @@ export function encodeFooter(footer: Footer): Uint8Array {
 
 /** Decodes the last {@link FOOTER_LENGTH} bytes of a table; throws `CORRUPTION` or `UNSUPPORTED_FORMAT`. */
 export function decodeFooter(bytes: Uint8Array): Footer {
-  if (bytes.length !== FOOTER_LENGTH || !MAGIC.every((byte, i) => bytes[MAGIC_AT + i] === byte)) {
+  if (!MAGIC.every((byte, i) => bytes[MAGIC_AT + i] === byte)) {
     throw new VarveError('CORRUPTION', 'The file does not end as an SSTable does.')
   }
   if (crc32(bytes.subarray(0, CRC_AT)) !== readU32(bytes, CRC_AT)) {

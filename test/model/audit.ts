@@ -1,5 +1,7 @@
 /** Looks at a store through every window: all ways of reading agree with the model, and the directory holds what it needs. */
 import { parseFileName } from '../../src/base/file-names.js'
+import { VarveError, type VerifyReport, verify } from '../../src/index.js'
+import type { MemoryFileSystem } from '../../src/testing.js'
 import { holds, same } from './check.js'
 import { EVERYTHING } from './commands.js'
 import { type Expected, ExpectedScan } from './expected-scan.js'
@@ -46,6 +48,28 @@ export async function audit(session: Session): Promise<void> {
   checkViews(session)
   await checkSnapshots(session)
   await checkDirectory(session)
+}
+
+/** What a crash or a close has left is no damage, and whatever is there is the store's or of no account. */
+export async function checkLeft(fileSystem: MemoryFileSystem): Promise<void> {
+  const report = await verify(DIRECTORY, { fileSystem }).catch((error: unknown) => {
+    // A crash came before there was a store.
+    if (error instanceof VarveError && error.code === 'NOT_FOUND') return undefined
+    throw error
+  })
+  if (report !== undefined) checkReport(report, 'before it is opened')
+}
+
+/** An open store, while it works, finds itself without fault. */
+export async function checkOpen(session: Session): Promise<void> {
+  checkReport(await session.drive(session.store.verify()), 'while it is open')
+}
+
+function checkReport({ ok, findings }: VerifyReport, when: string): void {
+  holds(
+    ok,
+    `verify finds no damage ${when}: ${findings.map(({ file, what }) => `${file}: ${what}`).join('; ')}`,
+  )
 }
 
 /** What the store counts is what it shows at the same moment. */

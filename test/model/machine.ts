@@ -7,7 +7,7 @@
 import type { Persistence } from '../../src/index.js'
 import { MemoryFileSystem } from '../../src/testing.js'
 import { type Promised, surviving } from './acknowledged.js'
-import { audit, checkViews, FOREIGN_FILE } from './audit.js'
+import { audit, checkLeft, checkOpen, checkViews, FOREIGN_FILE } from './audit.js'
 import { holds, same } from './check.js'
 import type { Command, Crash, Run } from './commands.js'
 import { writeConditionally } from './conditional.js'
@@ -262,6 +262,7 @@ export class Machine {
     let memory = image
     let promised = before
     for (const crash of [...crashes, undefined]) {
+      await checkLeft(memory)
       const session = this.#sessionOn(memory, new Shelf(), this.#session.clock.now())
       this.#session = session
       if (crash !== undefined) session.disk.crashLater(crash, () => before)
@@ -279,7 +280,9 @@ export class Machine {
     this.#session.disk.spare()
     this.#checkRecovered(promised)
     await checkSnapshots(this.#session, promised.shelf)
-    if (promised.issued > 0) await audit(this.#session)
+    if (promised.issued === 0) return
+    await audit(this.#session)
+    await checkOpen(this.#session)
   }
 
   /** Makes the history end where the store stands; throws unless all that was promised is there, and no more than was. */
