@@ -281,6 +281,7 @@ const LOCK_PATH = '/store/LOCK'
 /** Two hosts: on this one the process of the lock is long gone; the other may be alive. */
 const LOCKS = [
   {
+    held: 1,
     pid: 2 ** 30,
     host: 'here',
     bootId: 'boot',
@@ -351,6 +352,7 @@ function lockSystem(files, inside) {
     remove: async (path) => {
       files.delete(touch(path))
     },
+    overwrite: async (path) => inside(path),
     now: () => 1_700_000_000_000,
     pause: async () => undefined,
     bootId: async () => 'boot',

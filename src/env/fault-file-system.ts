@@ -2,7 +2,8 @@
  * A file system that fails as told: around any other, for tests of what happens when the disk does.
  *
  * Every call counts as one operation, in the order in which the calls are made, before it can fail. A fault takes
- * the place of the call, which is then not made (but a close is: as in an operating system, the descriptor is gone).
+ * the place of the call, which is then not made (but a close is, as in an operating system, where the descriptor is gone; and so
+ * is an unlock: whoever lets a lock go knows that it has).
  */
 import { errnoError } from './errno.js'
 import { type Fault, FaultPlan, type FaultSpec, type Operation, type OperationKind } from './fault-plan.js'
@@ -168,8 +169,11 @@ export class FaultFileSystem implements FileSystem {
     const lock = await this.#inner.lock(path)
     return {
       release: async () => {
-        this.#before('unlock', path)
-        return lock.release()
+        try {
+          this.#before('unlock', path)
+        } finally {
+          await lock.release()
+        }
       },
     }
   }

@@ -10,10 +10,13 @@
  *   A claim counts only while the lock file still names the dead: the owner reads it again after claiming.
  *   The new holder replaces the lock file first and removes the claim after, so whoever claims later reads the new
  *   name. Tokens are never used twice. If a claimant dies in between, its claim is claimed in the same way.
- * - Letting go: remove the lock file if it still names us.
+ * - Letting go: remove the lock file if it still names us. Where it cannot be removed, its one byte `held` is overwritten: whoever
+ *   reads it finds the same record, held or not, and takes over as from a dead holder. Where that fails too, this process knows by
+ *   itself; to others the lock is held until it ends.
  *
- * A holder is dead when it was on this host and the machine was booted since, or its process is gone, or the process
- * of that id was started at another time. A holder on another host, or where the system does not tell, is alive.
+ * A holder is dead when it has let go, when it was on this host and the machine was booted since, or its process is gone, or the process
+ * of that id was started at another time. A holder on another host, or where the system does not tell, is alive. Containers have a
+ * host name each; those that share one and run at once do not see each other's processes, and take each other for dead.
  */
 import { randomUUID } from 'node:crypto'
 import { crc32 } from '../base/checksum.js'
@@ -33,6 +36,8 @@ export interface LockFilePrimitives {
   rename(from: string, to: string): Promise<void>
   /** No error when it is not there. */
   remove(path: string): Promise<void>
+  /** Replaces one byte at `position` of the file if it holds `text`; whoever reads sees all of the old or the new text. */
+  overwrite(path: string, text: string, position: number, byte: string): Promise<void>
   /** Wall-clock milliseconds since 1970. */
   now(): number
   pause(ms: number): Promise<void>
@@ -44,6 +49,8 @@ export interface LockFilePrimitives {
 
 /** The content of a lock file. */
 interface LockRecord {
+  /** 0: let go of, and could not be removed. The first field, so that it is one byte at a known place. */
+  readonly held?: 0 | 1
   readonly pid: number
   readonly host: string
   readonly bootId?: string
@@ -55,6 +62,11 @@ interface LockRecord {
 
 /** What a lock or claim file says: a record, or a token of its own for content that no one can read. */
 type Found = { readonly token: string; readonly record?: LockRecord }
+
+const HELD_POSITION = '{"held":'.length
+
+/** The tokens of locks that this process let go of, and could not even tell so in their files. */
+const letGo = new Set<string>()
 
 /** Each round ends the attempt unless another process changed the lock in the meantime. */
 const MAX_ROUNDS = 100
@@ -89,6 +101,7 @@ async function ownRecord(system: LockFilePrimitives): Promise<LockRecord> {
   const bootId = await system.bootId()
   const startTime = await system.startTime(process.pid)
   return {
+    held: 1,
     pid: process.pid,
     host: system.host,
     ...(bootId === undefined ? {} : { bootId }),
@@ -203,9 +216,20 @@ class LockAttempt {
       release: async () => {
         if (released) return
         released = true
-        const found = await this.#read(this.#path)
-        if (found?.token === this.#own.token) await this.#system.remove(this.#path)
+        await this.#letGo()
       },
+    }
+  }
+
+  async #letGo(): Promise<void> {
+    try {
+      const found = await this.#read(this.#path)
+      if (found?.token === this.#own.token) await this.#system.remove(this.#path)
+    } catch (error) {
+      await this.#system.overwrite(this.#path, this.#text, HELD_POSITION, '0').catch(() => {
+        letGo.add(this.#own.token)
+        throw error
+      })
     }
   }
 
@@ -222,6 +246,7 @@ class LockAttempt {
   }
 
   async #isDead(holder: LockRecord): Promise<boolean> {
+    if (holder.held === 0 || letGo.has(holder.token)) return true
     if (holder.host !== this.#own.host) return false
     if (holder.bootId !== undefined && this.#own.bootId !== undefined && holder.bootId !== this.#own.bootId)
       return true
@@ -271,8 +296,11 @@ function parseRecord(text: string): LockRecord | undefined {
 
 function isRecord(value: unknown): value is LockRecord {
   if (typeof value !== 'object' || value === null) return false
-  const { pid, host, bootId, startTime, since, token } = value as Partial<Record<keyof LockRecord, unknown>>
+  const { held, pid, host, bootId, startTime, since, token } = value as Partial<
+    Record<keyof LockRecord, unknown>
+  >
   return (
+    (held === undefined || held === 0 || held === 1) &&
     Number.isSafeInteger(pid) &&
     (pid as number) > 0 &&
     typeof host === 'string' &&

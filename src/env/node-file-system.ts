@@ -239,6 +239,16 @@ async function createWhole(path: string, text: string): Promise<void> {
   }
 }
 
+/** One byte of a file that holds `text`. It is the file that was read which is written: the name may have gone to another. */
+async function overwriteByte(path: string, text: string, position: number, byte: string): Promise<void> {
+  const file = await fs.promises.open(path, flags.modify)
+  try {
+    if ((await file.readFile('utf8')) === text) await file.write(byte, position)
+  } finally {
+    await file.close()
+  }
+}
+
 const clock = new SystemClock()
 
 const lockPrimitives: LockFilePrimitives = {
@@ -248,6 +258,7 @@ const lockPrimitives: LockFilePrimitives = {
   link: (existing, created) => fs.promises.link(existing, created),
   rename: (from, to) => fs.promises.rename(from, to),
   remove: (path) => fs.promises.rm(path, { force: true }),
+  overwrite: overwriteByte,
   now: () => clock.now(),
   pause: (ms) => new Promise((resolve) => clock.after(ms, resolve, true)),
   bootId: async () => (await readProc('/proc/sys/kernel/random/boot_id'))?.trim(),

@@ -1,13 +1,14 @@
 /** The lock between processes: real files, real processes, real deaths. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { promises, writeFileSync } from 'node:fs'
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { LockHeldError } from '../../src/env/file-system.js'
 import { acquireLockFile, type LockFilePrimitives, startTimeIn } from '../../src/env/lock-file.js'
 import { NodeFileSystem } from '../../src/env/node-file-system.js'
@@ -41,6 +42,10 @@ class Contender {
     this.#child = spawn(process.execPath, [script, moduleUrl, path], { stdio: ['pipe', 'pipe', 'inherit'] })
     const lines: Interface = createInterface({ input: this.#child.stdout as NodeJS.ReadableStream })
     this.#lines = lines[Symbol.asyncIterator]()
+  }
+
+  get pid(): number | undefined {
+    return this.#child.pid
   }
 
   static async started(): Promise<Contender> {
@@ -143,9 +148,60 @@ describe('a lock file', () => {
     await lock.release()
   })
 
+  describe('that cannot be removed', () => {
+    /** Lets all calls of one function of the file system fail. */
+    function fails(name: 'rm' | 'open' | 'readFile', code: string): void {
+      vi.spyOn(promises, name).mockRejectedValue(Object.assign(new Error(name), { code }))
+    }
+    afterEach(() => vi.restoreAllMocks())
+
+    it('says that it is let go of, and goes to whoever comes', async () => {
+      const contender = await Contender.started()
+      const lock = await fileSystem.lock(path)
+      const before = await readFile(path, 'utf8')
+      expect(await contender.ask('take')).toBe('ELOCKED')
+      fails('rm', 'EACCES')
+      await lock.release()
+      expect(await readFile(path, 'utf8')).toBe(before.replace('"held":1', '"held":0'))
+      expect(await fileSystem.lockHolder(path)).toBeUndefined()
+      expect(await contender.ask('take')).toBe('taken')
+      expect(await contender.ask('release')).toBe('released')
+      await contender.kill()
+    })
+
+    it('nor written, is known to be let go of in this process, and held for others', async () => {
+      const contender = await Contender.started()
+      const lock = await fileSystem.lock(path)
+      fails('rm', 'EACCES')
+      fails('open', 'EROFS')
+      await expect(lock.release()).rejects.toMatchObject({ code: 'EACCES' })
+      vi.restoreAllMocks()
+      expect(await contender.ask('take')).toBe('ELOCKED')
+      await expectTakeable()
+      await contender.kill()
+    })
+
+    it('leaves that of another holder alone, whatever became of the name', async () => {
+      const lock = await fileSystem.lock(path)
+      const other = JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), token: 'other' })
+      fails('readFile', 'EMFILE')
+      writeFileSync(path, other)
+      await lock.release()
+      vi.restoreAllMocks()
+      expect(await readFile(path, 'utf8')).toBe(other)
+    })
+  })
+
   it('of a process that is gone is taken over', async () => {
     await record({ pid: await deadPid() })
     await expectTakeable()
+  })
+
+  it.runIf(linux)('of an earlier process, whose id a living one has, is taken over', async () => {
+    const contender = await Contender.started()
+    await record({ pid: contender.pid, startTime: '1' })
+    await expectTakeable()
+    await contender.kill()
   })
 
   it.runIf(linux)('of an earlier process with our id, or of an earlier boot, is taken over', async () => {
@@ -164,9 +220,14 @@ describe('a lock file', () => {
   })
 
   it('of another host is never taken over', async () => {
-    await record({ host: 'elsewhere', pid: await deadPid() })
-    await expect(fileSystem.lock(path)).rejects.toMatchObject({ holder: { host: 'elsewhere' } })
-    expect(await readdir(root)).toEqual(['LOCK'])
+    const elsewhere = { host: 'elsewhere', pid: await deadPid() }
+    // Another container of this machine, or of one that was booted at another time.
+    for (const boot of [{}, { bootId: '00000000-0000-0000-0000-000000000000' }, { bootId: undefined }]) {
+      await record({ ...elsewhere, ...boot })
+      await expect(fileSystem.lock(path)).rejects.toMatchObject({ holder: { host: 'elsewhere' } })
+      expect(await readdir(root)).toEqual(['LOCK'])
+      await rm(path)
+    }
   })
 
   it.each(['', '{"pid":', '[]', '{"pid":1,"host":"x","since":0,"token":"../x"}', '\0\0\0\0'])(
@@ -251,6 +312,8 @@ class Steps {
   readonly files = new Map<string, string>()
   readonly #waiting: (() => void)[] = []
   readonly #links: boolean
+  /** Whether the lock file cannot be removed this time. */
+  removeFails: () => boolean = () => false
 
   constructor(links: boolean) {
     this.#links = links
@@ -275,7 +338,16 @@ class Steps {
         this.files.set(to, this.#get(from))
         this.files.delete(from)
       }),
-    remove: (path) => this.#step(() => void this.files.delete(path)),
+    remove: (path) =>
+      this.#step(() => {
+        if (path === 'LOCK' && this.removeFails()) throw Object.assign(new Error(path), { code: 'EACCES' })
+        this.files.delete(path)
+      }),
+    overwrite: (path, text, position, byte) =>
+      this.#step(() => {
+        if (this.files.get(path) === text)
+          this.files.set(path, text.slice(0, position) + byte + text.slice(position + 1))
+      }),
   }
 
   /** Runs one waiting step; false when none waits. */
@@ -311,7 +383,12 @@ class Steps {
   }
 }
 
-describe.each([true, false])('taking over, in every order of steps, with links: %s', (links) => {
+describe.each([
+  [true, 0],
+  [false, 0],
+  [true, 0.5],
+  [false, 0.5],
+])('taking over, in every order of steps, with links: %s, removals that fail: %s', (links, failing) => {
   it('never gives the lock to two holders, and always to one', async () => {
     for (let seed = 1; seed <= 400; seed++) {
       let state = seed
@@ -320,6 +397,7 @@ describe.each([true, false])('taking over, in every order of steps, with links: 
         return state / 2 ** 32
       }
       const steps = new Steps(links)
+      steps.removeFails = () => random() < failing
       const dead = {
         pid: process.pid,
         host: 'here',
@@ -354,7 +432,9 @@ describe.each([true, false])('taking over, in every order of steps, with links: 
       }
       await Promise.all(contenders)
       expect(taken, `seed ${seed}`).toBeGreaterThan(0)
-      expect([...steps.files.keys()], `seed ${seed}`).toEqual([])
+      const left = [...steps.files].filter(([, text]) => !text.startsWith('{"held":0,'))
+      expect(left, `seed ${seed}`).toEqual([])
+      if (failing === 0) expect([...steps.files.keys()], `seed ${seed}`).toEqual([])
     }
   })
 })

@@ -1,7 +1,7 @@
 /** The operations of a file system that tests let fail in turn. */
 import type { OperationKind } from '../../src/testing.js'
 
-/** All but letting the lock go: one that stays does so until the process ends. */
+/** All of them. */
 export const OPERATION_KINDS: readonly OperationKind[] = [
   'open',
   'read',
@@ -19,4 +19,5 @@ export const OPERATION_KINDS: readonly OperationKind[] = [
   'stat',
   'syncDir',
   'lock',
+  'unlock',
 ]

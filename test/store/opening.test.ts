@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import * as path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { InlineExecutor } from '../../src/env/executor.js'
+import { FaultFileSystem } from '../../src/env/fault-file-system.js'
 import type { FileSystem } from '../../src/env/file-system.js'
 import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
@@ -129,6 +130,18 @@ describe.each(places)('opening, %s', (placeName, place) => {
     await store.set('last', 'word')
     await store.close()
     expect(await (await waiting).get('last')).toBe('word')
+  })
+
+  test('a lock that cannot be let go of is told of by close, and does not keep this process out', async () => {
+    const { fileSystem, directory } = await place()
+    const faults = new FaultFileSystem(fileSystem)
+    const store = await openText({ fileSystem: faults, executor, path: directory })
+    await store.set('last', 'word')
+    faults.fail({ kind: 'unlock', errno: 'EACCES' })
+    await expect(store.close()).rejects.toMatchObject({ code: 'IO_ERROR' })
+    const again = await openText({ fileSystem, executor, path: directory })
+    expect(await again.get('last')).toBe('word')
+    await again.close()
   })
 
   test('of ten at once one gets it', async () => {
