@@ -49,7 +49,7 @@ export async function beginSnapshot(fileSystem: FileSystem, directory: string, i
     await fileSystem.mkdir(parent)
     // Also when it was there: nobody knows whether its name is durable.
     await fileSystem.syncDir(directory)
-    await removeLeftovers(fileSystem, parent, [temporaryName(id)])
+    await removeLeftover(fileSystem, parent, path)
     await fileSystem.mkdir(path)
   } catch (error) {
     throw ioError(error, 'making', path)
@@ -80,7 +80,7 @@ export async function removeSnapshot(fileSystem: FileSystem, directory: string, 
   const path = `${parent}/${id}`
   const doomed = temporaryName(path)
   try {
-    await removeLeftovers(fileSystem, parent, [temporaryName(id)])
+    await removeLeftover(fileSystem, parent, doomed)
     await fileSystem.rename(path, doomed)
     await fileSystem.syncDir(parent)
     await removeTree(fileSystem, doomed)
@@ -104,29 +104,18 @@ export async function listSnapshotIds(fileSystem: FileSystem, directory: string)
 export async function collectSnapshotLeftovers(fileSystem: FileSystem, directory: string): Promise<void> {
   const parent = snapshotsPath(directory)
   if ((await fileSystem.stat(parent))?.kind !== 'directory') return
-  // A process that was killed may have named one, or taken a name away, and not come to sync that.
+  // A process that was killed may have named one, or taken a name away, and not come to sync that. Without it a crash
+  // might bring the name of a snapshot back whose files are gone.
   await fileSystem.syncDir(parent)
   const names = await fileSystem.readdir(parent)
-  await removeLeftovers(fileSystem, parent, names.filter(isUnfinishedName))
+  for (const name of names.filter(isUnfinishedName)) await removeTree(fileSystem, `${parent}/${name}`)
 }
 
-/**
- * Deletes those of the temporary directories `names` that are there. That they are no snapshots any more need not be on the
- * device yet: whoever renamed them may have been killed. Without a sync before, a crash might bring the name of a snapshot
- * back whose files are gone.
- */
-async function removeLeftovers(
-  fileSystem: FileSystem,
-  parent: string,
-  names: readonly string[],
-): Promise<void> {
-  const paths: string[] = []
-  for (const name of names) {
-    const path = `${parent}/${name}`
-    if ((await fileSystem.stat(path)) !== undefined) paths.push(path)
-  }
-  if (paths.length > 0) await fileSystem.syncDir(parent)
-  for (const path of paths) await removeTree(fileSystem, path)
+/** Deletes what an attempt of before has left at `path`, if it has: its sync may have failed, so it is made again. */
+async function removeLeftover(fileSystem: FileSystem, parent: string, path: string): Promise<void> {
+  if ((await fileSystem.stat(path)) === undefined) return
+  await fileSystem.syncDir(parent)
+  await removeTree(fileSystem, path)
 }
 
 /** Deletes `path` and everything in it. A symbolic link goes; what it leads to stays. */
