@@ -1,16 +1,13 @@
 /** Waiting in a world where time stands still: a call is driven by turns of the event loop, and by the clock when it waits for that. */
+
 import type { ManualClock } from '../../src/testing.js'
+import { turn } from '../model/turns.js'
 
 /** The turns after which a call that has not ended never will. */
 const MANY_TURNS = 20_000
 
 /** The turns after which whoever waits for a timer gets a millisecond. */
 const TURNS_PER_MS = 40
-
-/** Resolves in the next turn. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
 
 /** What `call` resolves to; throws when it never ends. */
 export async function drive<T>(call: Promise<T>, clock: ManualClock): Promise<T> {

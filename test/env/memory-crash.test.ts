@@ -1,20 +1,11 @@
 /** The crash model: what a power loss may and may not leave of a file system in memory. */
+
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type FileSystem, readFullySync, writeFullySync } from '../../src/env/file-system.js'
-import { CRASH_PROFILES, type CrashProfile, type Random } from '../../src/env/memory-crash.js'
+import { CRASH_PROFILES, type CrashProfile } from '../../src/env/memory-crash.js'
 import { MemoryFile, MemoryFileSystem } from '../../src/env/memory-file-system.js'
-
-/** Mulberry32: a run is a function of its seed. */
-function seeded(seed: number): Random {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
+import { randomFrom } from '../model/random.js'
 
 /** Every file with its bytes, every directory with `undefined`. */
 async function treeOf(fileSystem: FileSystem, path = '/'): Promise<Map<string, Buffer | undefined>> {
@@ -119,9 +110,9 @@ describe('a crash', () => {
         const fileSystem = new MemoryFileSystem()
         for (const one of steps) await take(fileSystem, one)
         const before = await treeOf(fileSystem)
-        const survived = fileSystem.crash('all', seeded(n))
+        const survived = fileSystem.crash('all', randomFrom(n))
         expect(await treeOf(survived)).toEqual(before)
-        fileSystem.crash(other, seeded(n)).crash(other, seeded(n))
+        fileSystem.crash(other, randomFrom(n)).crash(other, randomFrom(n))
         expect(await treeOf(fileSystem)).toEqual(before)
         for (const path of before.keys()) if (before.get(path)) append(survived, path, new Uint8Array(9), 0)
         expect(await treeOf(fileSystem)).toEqual(before)
@@ -134,8 +125,8 @@ describe('a crash', () => {
       fc.asyncProperty(fc.array(step, { maxLength: 40 }), profile, seed, async (steps, profile, n) => {
         const fileSystem = new MemoryFileSystem()
         for (const one of steps) await take(fileSystem, one)
-        const first = await treeOf(fileSystem.crash(profile, seeded(n)))
-        expect(await treeOf(fileSystem.crash(profile, seeded(n)))).toEqual(first)
+        const first = await treeOf(fileSystem.crash(profile, randomFrom(n)))
+        expect(await treeOf(fileSystem.crash(profile, randomFrom(n)))).toEqual(first)
       }),
     )
   })
@@ -150,7 +141,7 @@ describe('a crash', () => {
         async (steps, one, two, n) => {
           const fileSystem = new MemoryFileSystem()
           for (const each of steps) await take(fileSystem, each)
-          const random = seeded(n)
+          const random = randomFrom(n)
           const survived = fileSystem.crash(one, random)
           expect(await treeOf(survived.crash(two, random))).toEqual(await treeOf(survived))
           const tree = await treeOf(fileSystem)
@@ -174,7 +165,7 @@ describe('a crash', () => {
           append(fileSystem, '/a', new Uint8Array(length).fill(2), position)
           for (let i = position; i < position + length; i++) covered.add(i)
         }
-        const survived = contentOf(fileSystem.crash(profile, seeded(n)), '/a')
+        const survived = contentOf(fileSystem.crash(profile, randomFrom(n)), '/a')
         expect(survived.length).toBeGreaterThanOrEqual(durable.length)
         if (writes.length === 0) expect(survived.length).toBe(durable.length)
         for (let i = 0; i < durable.length; i++)
@@ -190,7 +181,7 @@ describe('a crash', () => {
         append(fileSystem, '/a', new Uint8Array(2048).fill(2), 0)
         const seen = new Set<string>()
         for (let n = 0; n < 300; n++) {
-          const bytes = contentOf(fileSystem.crash(profile, seeded(n)), '/a')
+          const bytes = contentOf(fileSystem.crash(profile, randomFrom(n)), '/a')
           const sectors = [0, 1, 2, 3].map(
             (sector) => new Set(bytes.subarray(sector * 512, sector * 512 + 512)),
           )
@@ -208,13 +199,13 @@ describe('a crash', () => {
   it('may make an unsynced file longer than its data, but never a synced one', async () => {
     const fileSystem = await withFile(Buffer.alloc(100, 1))
     const sizes = (profile: CrashProfile): number[] =>
-      Array.from({ length: 50 }, (_, n) => contentOf(fileSystem.crash(profile, seeded(n)), '/a').length)
+      Array.from({ length: 50 }, (_, n) => contentOf(fileSystem.crash(profile, randomFrom(n)), '/a').length)
     expect(new Set(sizes('garbage'))).toEqual(new Set([100]))
     append(fileSystem, '/a', Buffer.alloc(100, 2), 100)
     expect(Math.max(...sizes('garbage'))).toBeGreaterThan(200)
     expect(new Set(sizes('metadata-first'))).toEqual(new Set([100, 200]))
     for (let n = 0; n < 50; n++) {
-      expect(contentOf(fileSystem.crash('metadata-first', seeded(n)), '/a').includes(2)).toBe(false)
+      expect(contentOf(fileSystem.crash('metadata-first', randomFrom(n)), '/a').includes(2)).toBe(false)
     }
   })
 
@@ -227,7 +218,7 @@ describe('a crash', () => {
     }
     const counts = new Set<number>()
     for (let n = 0; n < 200; n++) {
-      const tree = [...(await treeOf(fileSystem.crash('prefix', seeded(n))))]
+      const tree = [...(await treeOf(fileSystem.crash('prefix', randomFrom(n))))]
       counts.add(tree.length)
       for (const [index, [path, bytes]] of tree.entries()) {
         expect(path).toBe(`/${index}`)
@@ -244,16 +235,16 @@ describe('a crash', () => {
     await syncFile(fileSystem, '/a')
     fileSystem.openSync('/b', 'create').closeSync()
     append(fileSystem, '/b', Buffer.from('y'), 0)
-    expect(await treeOf(fileSystem.crash('nothing', seeded(1)))).toEqual(new Map())
-    expect(await treeOf(fileSystem.crash('data-first', seeded(1)))).toEqual(new Map())
+    expect(await treeOf(fileSystem.crash('nothing', randomFrom(1)))).toEqual(new Map())
+    expect(await treeOf(fileSystem.crash('data-first', randomFrom(1)))).toEqual(new Map())
     await fileSystem.syncDir('/')
-    expect(await treeOf(fileSystem.crash('nothing', seeded(1)))).toEqual(
+    expect(await treeOf(fileSystem.crash('nothing', randomFrom(1)))).toEqual(
       new Map([
         ['/a', Buffer.from('x')],
         ['/b', Buffer.alloc(0)],
       ]),
     )
-    expect(contentOf(fileSystem.crash('data-first', seeded(1)), '/b').toString()).toBe('y')
+    expect(contentOf(fileSystem.crash('data-first', randomFrom(1)), '/b').toString()).toBe('y')
   })
 
   it('shows the old or the new name of a rename, and the old or the new target, never neither', async () => {
@@ -266,7 +257,7 @@ describe('a crash', () => {
         await syncFile(fileSystem, '/b')
         await fileSystem.syncDir('/')
         await fileSystem.rename('/b', '/a')
-        const tree = await treeOf(fileSystem.crash(profile, seeded(n)))
+        const tree = await treeOf(fileSystem.crash(profile, randomFrom(n)))
         outcomes.add([...tree].map(([path, bytes]) => `${path}=${bytes}`).join(' '))
       }),
     )
@@ -289,7 +280,9 @@ describe('a crash', () => {
             from = one
           }
         }
-        const files = [...(await treeOf(fileSystem.crash(profile, seeded(n))))].filter(([, bytes]) => bytes)
+        const files = [...(await treeOf(fileSystem.crash(profile, randomFrom(n))))].filter(
+          ([, bytes]) => bytes,
+        )
         expect(files.map(([, bytes]) => `${bytes}`)).toEqual(['kept'])
       }),
       { numRuns: 300 },
@@ -304,7 +297,7 @@ describe('a crash', () => {
     await fileSystem.rename('/a', '/d/x')
     await fileSystem.syncDir('/')
     await fileSystem.syncDir('/d')
-    expect(contentOf(fileSystem.crash('nothing', seeded(1)), '/d/x').toString()).toBe('moved')
+    expect(contentOf(fileSystem.crash('nothing', randomFrom(1)), '/d/x').toString()).toBe('moved')
   })
 
   it('may persist an unlink before an earlier create, or undo it', async () => {
@@ -313,7 +306,7 @@ describe('a crash', () => {
     fileSystem.openSync('/a', 'create').closeSync()
     const outcomes = new Set<string>()
     for (let n = 0; n < 200; n++) {
-      const tree = await treeOf(fileSystem.crash('random', seeded(n)))
+      const tree = await treeOf(fileSystem.crash('random', randomFrom(n)))
       outcomes.add(tree.has('/a') ? `${tree.get('/a')}` : 'gone')
     }
     expect([...outcomes].sort()).toEqual(['', 'first', 'gone'])
@@ -327,7 +320,7 @@ describe('a crash', () => {
     await fileSystem.rename('/b', '/a')
     await fileSystem.unlink('/a')
     for (let n = 0; n < 200; n++) {
-      outcomes.add([...(await treeOf(fileSystem.crash('random', seeded(n)))).keys()].join(' '))
+      outcomes.add([...(await treeOf(fileSystem.crash('random', randomFrom(n)))).keys()].join(' '))
     }
     expect([...outcomes].sort()).toEqual(['', '/a', '/a /b'])
   })
@@ -338,10 +331,10 @@ describe('a crash', () => {
     append(fileSystem, '/a', buffer, 0)
     buffer.fill('x')
     for (const profile of ['all', 'data-first'] as const) {
-      expect(contentOf(fileSystem.crash(profile, seeded(1)), '/a').toString()).toBe('mine')
+      expect(contentOf(fileSystem.crash(profile, randomFrom(1)), '/a').toString()).toBe('mine')
     }
     await syncFile(fileSystem, '/a')
-    expect(contentOf(fileSystem.crash('nothing', seeded(1)), '/a').toString()).toBe('mine')
+    expect(contentOf(fileSystem.crash('nothing', randomFrom(1)), '/a').toString()).toBe('mine')
   })
 
   it('loses a directory whose parent was not synced, with all that is in it', async () => {
@@ -350,9 +343,9 @@ describe('a crash', () => {
     fileSystem.openSync('/d/e/a', 'create').closeSync()
     await fileSystem.syncDir('/d/e')
     await fileSystem.syncDir('/d')
-    expect(await fileSystem.crash('nothing', seeded(1)).stat('/d')).toBeUndefined()
+    expect(await fileSystem.crash('nothing', randomFrom(1)).stat('/d')).toBeUndefined()
     await fileSystem.syncDir('/')
-    expect([...(await treeOf(fileSystem.crash('nothing', seeded(1)))).keys()]).toEqual([
+    expect([...(await treeOf(fileSystem.crash('nothing', randomFrom(1)))).keys()]).toEqual([
       '/d',
       '/d/e',
       '/d/e/a',
@@ -364,10 +357,10 @@ describe('a crash', () => {
     append(fileSystem, '/a', Buffer.from('new'), 0)
     const file = fileSystem.openSync('/a', 'modify')
     const synced = file.sync()
-    expect(contentOf(fileSystem.crash('nothing', seeded(1)), '/a').toString()).toBe('old')
+    expect(contentOf(fileSystem.crash('nothing', randomFrom(1)), '/a').toString()).toBe('old')
     file.writeSync(Buffer.from('later'), 0)
     await synced
-    expect(contentOf(fileSystem.crash('nothing', seeded(1)), '/a').toString()).toBe('new')
+    expect(contentOf(fileSystem.crash('nothing', randomFrom(1)), '/a').toString()).toBe('new')
     file.closeSync()
   })
 
@@ -380,8 +373,8 @@ describe('a crash', () => {
     await file.sync()
     file.closeSync()
     expect(contentOf(fileSystem, '/a').toString()).toBe('new')
-    expect(contentOf(fileSystem.crash('all', seeded(1)), '/a').toString()).toBe('new')
-    expect(contentOf(fileSystem.crash('data-first', seeded(1)), '/a').toString()).toBe('old')
+    expect(contentOf(fileSystem.crash('all', randomFrom(1)), '/a').toString()).toBe('new')
+    expect(contentOf(fileSystem.crash('data-first', randomFrom(1)), '/a').toString()).toBe('old')
   })
 
   it('leaves no lock and no open file', async () => {
@@ -389,7 +382,7 @@ describe('a crash', () => {
     await fileSystem.lock('/LOCK')
     const file = fileSystem.openSync('/a', 'read')
     expect(fileSystem.openCount).toBe(1)
-    const survived = fileSystem.crash('all', seeded(1))
+    const survived = fileSystem.crash('all', randomFrom(1))
     expect(survived.openCount).toBe(0)
     await survived.lock('/LOCK')
     file.closeSync()
@@ -401,18 +394,18 @@ describe('a crash', () => {
     append(fileSystem, '/a', Buffer.from('new'), 0)
     fileSystem.openSync('/b', 'create').closeSync()
     await fileSystem.rename('/b', '/c')
-    expect(await treeOf(fileSystem.crash('unlinks-first', seeded(1)))).toEqual(
+    expect(await treeOf(fileSystem.crash('unlinks-first', randomFrom(1)))).toEqual(
       new Map([['/a', Buffer.from('new')]]),
     )
     const seen = new Set<string>()
     for (let n = 0; n < 50; n++) {
-      const tree = await treeOf(fileSystem.crash('names', seeded(n)))
+      const tree = await treeOf(fileSystem.crash('names', randomFrom(n)))
       expect(tree.get('/a')).toEqual(Buffer.from('new'))
       seen.add([...tree.keys()].sort().join())
     }
     expect([...seen].sort()).toEqual(['/a', '/a,/b', '/a,/c'])
     await fileSystem.unlink('/a')
-    expect((await treeOf(fileSystem.crash('unlinks-first', seeded(1)))).size).toBe(0)
+    expect((await treeOf(fileSystem.crash('unlinks-first', randomFrom(1)))).size).toBe(0)
   })
 
   it('loses nothing of a file system that is not strict', async () => {
@@ -422,7 +415,7 @@ describe('a crash', () => {
     append(fileSystem, '/d/a', Buffer.from('x'), 0)
     await fileSystem.rename('/d/a', '/b')
     for (const profile of CRASH_PROFILES) {
-      expect(await treeOf(fileSystem.crash(profile, seeded(1)))).toEqual(await treeOf(fileSystem))
+      expect(await treeOf(fileSystem.crash(profile, randomFrom(1)))).toEqual(await treeOf(fileSystem))
     }
   })
 })
@@ -436,7 +429,7 @@ describe('a fork', () => {
         for (const one of before) await take(fileSystem, one)
         const fork = fileSystem.fork()
         const reference = fileSystem.fork()
-        const crashed = async (one: MemoryFileSystem) => treeOf(one.crash(profile, seeded(n)))
+        const crashed = async (one: MemoryFileSystem) => treeOf(one.crash(profile, randomFrom(n)))
         const atFork = await crashed(fileSystem)
         expect(await crashed(fork)).toEqual(atFork)
         for (const one of behind) await take(fork, one)

@@ -1,9 +1,11 @@
 /** A bounded store beside its model: the same entries, the same victims, each announced once, within the bound at every moment. */
+
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { open, type Store, type StoreOptions, WriteBatch } from '../../src/index.js'
 import { CRASH_PROFILES, InlineExecutor, ManualClock, MemoryFileSystem } from '../../src/testing.js'
 import { randomFrom } from '../model/random.js'
+import { turn } from '../model/turns.js'
 import {
   BoundedModel,
   type ModelBound,
@@ -185,7 +187,7 @@ class Pair {
     const most = this.#most()
     for (let i = 1; !ended; i++) {
       this.#look(most)
-      await (i % 16 === 0 ? nextTurn() : Promise.resolve())
+      await (i % 16 === 0 ? turn() : Promise.resolve())
     }
     expect(await outcome).toBe('done')
     await this.#settle()
@@ -400,12 +402,12 @@ class Pair {
 
   /** Waits until everything that went was told. */
   async #settle(): Promise<void> {
-    for (let turn = 0; turn < 1000; turn++) {
+    for (let waited = 0; waited < 1000; waited++) {
       const { evicted, expired } = this.store.stats()
       const isAllHeard =
         this.#heard === undefined || this.#heard.length === this.#told.length - this.#toldBefore
       if (this.#told.length === evicted + expired && isAllHeard) return
-      await nextTurn()
+      await turn()
     }
     throw new Error('not all that went was told')
   }
@@ -461,10 +463,6 @@ class Pair {
     // A restore ends it.
     listen().catch(() => undefined)
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 function bytes(key: string): Buffer {

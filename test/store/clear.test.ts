@@ -1,4 +1,5 @@
 /** Clearing: everything at once, a range, against views, iterators, transactions, compactions, faults and crashes. */
+
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { open, type Store, type StoreOptions } from '../../src/index.js'
@@ -10,6 +11,7 @@ import {
   ManualClock,
   MemoryFileSystem,
 } from '../../src/testing.js'
+import { turn } from '../model/turns.js'
 
 const SMALL: StoreOptions = { memtableSize: 2048, targetFileSize: 2048, walSegmentSize: 4096, blockSize: 256 }
 
@@ -28,10 +30,6 @@ function openOn(fileSystem: StoreOptions['fileSystem'], options: StoreOptions = 
 
 async function fill(store: TextStore, count: number, value = 'x'.repeat(40)): Promise<void> {
   for (let i = 0; i < count; i++) await store.set(`key ${String(i).padStart(4, '0')}`, `${value}${i}`)
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** Jobs that take a few turns to be told of. */

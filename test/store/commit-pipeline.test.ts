@@ -11,6 +11,7 @@ import type { Durability } from '../../src/store/options.js'
 import { TurnBudget } from '../../src/store/turn-budget.js'
 import { OPERATIONS_START } from '../../src/wal/group-buffer.js'
 import { OperationReader } from '../../src/wal/operation.js'
+import { turn } from '../model/turns.js'
 
 /** Keeps what it is told to commit: the keys of each group. */
 class FakeTarget implements CommitTarget {
@@ -63,8 +64,6 @@ function make(): {
   }
   return { target, pipeline, write }
 }
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 
 /** What became of a promise so far. */
 async function stateOf(promise: Promise<unknown>): Promise<string> {

@@ -4,7 +4,7 @@ import * as path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { destroy, open } from '../../src/index.js'
 import { FaultFileSystem, type FileSystem, InlineExecutor, MemoryFileSystem } from '../../src/testing.js'
-import { random } from '../version/harness.js'
+import { randomFrom } from '../model/random.js'
 import { checkFilled, codeOf, DIRECTORY, fill, openText, TINY, temporaryDirectory } from './stores.js'
 
 /** A closed store of 100 entries with a snapshot that was opened, and what a crash has left of another one. */
@@ -149,7 +149,7 @@ describe('destroy', () => {
     async (profile) => {
       const made = new MemoryFileSystem()
       await makeStore(made)
-      const chance = random(5)
+      const chance = randomFrom(5)
       let sawNone = 0
       let sawWhole = 0
       for (let point = 0; ; point++) {
@@ -189,7 +189,7 @@ describe('destroy', () => {
     await makeStore(made)
     let failures = 0
     for (let point = 0; ; point++) {
-      const fileSystem = new FaultFileSystem(made.crash('all', random(1)))
+      const fileSystem = new FaultFileSystem(made.crash('all', randomFrom(1)))
       const fault = fileSystem.fail({ errno: 'EACCES', after: point })
       const code = await codeOf(() => destroy(DIRECTORY, { fileSystem }))
       if (fault.struck === 0) break

@@ -1,4 +1,5 @@
 /** Iterators, views and transactions that nobody closes: what they hold comes back, and they are told of. */
+
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, onTestFinished, test } from 'vitest'
@@ -6,6 +7,7 @@ import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import type { StoreEvents } from '../../src/store/events.js'
 import { prometheusText } from '../../src/store/statistics/prometheus.js'
+import { turn } from '../model/turns.js'
 import { codeOf, DIRECTORY, fill, openText, type TextStore, TINY } from './stores.js'
 
 setFlagsFromString('--expose-gc')
@@ -13,14 +15,10 @@ const collectGarbage = runInNewContext('gc') as () => void
 
 type Leak = StoreEvents['leak']
 
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
 /** Collects garbage until `condition` holds. */
 async function collectUntil(condition: () => boolean): Promise<void> {
   for (let i = 0; i < 200 && !condition(); i++) {
-    await nextTurn()
+    await turn()
     collectGarbage()
   }
   expect(condition()).toBe(true)
@@ -54,7 +52,7 @@ test('an iterator that is dropped lets its files go, and is told of with age and
   await fill(store, 0, 300)
   await store.flush()
   await dropIterator(store)
-  await nextTurn()
+  await turn()
   await store.clear()
   expect(await tableFiles(fileSystem)).toBeGreaterThan(0)
   expect(store.stats().readers).toMatchObject({ iterators: 1, leaked: 0 })
@@ -64,7 +62,7 @@ test('an iterator that is dropped lets its files go, and is told of with age and
   expect(leaks[0].madeAt).toMatch(/leaks\.test\.ts:\d+/)
   expect(leaks[0].madeAt).not.toContain('range-iterator')
   expect(store.stats().readers).toMatchObject({ iterators: 0, leaked: 1, oldest: undefined })
-  await nextTurn()
+  await turn()
   expect(await tableFiles(fileSystem)).toBe(0)
 })
 
@@ -75,7 +73,7 @@ test('a view and a transaction that are dropped let their moments go', async () 
   dropView(store)
   // Nobody will ever settle this one.
   void store.transaction(() => new Promise(() => undefined))
-  await nextTurn()
+  await turn()
   expect(store.stats().readers).toMatchObject({ views: 1, transactions: 1 })
   await collectUntil(() => leaks.length === 2)
   expect(leaks.map(({ kind }) => kind).sort()).toEqual(['transaction', 'view'])
@@ -91,16 +89,16 @@ test('what is in use is not collected', async () => {
   let seen = 0
   for await (const _ of store.entries()) {
     if (seen++ % 20 === 0) {
-      await nextTurn()
+      await turn()
       collectGarbage()
     }
   }
   expect(seen).toBe(100)
   await view.close()
   expect((await iterator.all()).length).toBe(100)
-  await nextTurn()
+  await turn()
   collectGarbage()
-  await nextTurn()
+  await turn()
   expect(leaks).toEqual([])
   expect(store.stats().readers).toMatchObject({ iterators: 0, views: 0, leaked: 0 })
 })
@@ -119,7 +117,7 @@ test('without a listener a leak is a process warning, once for each place', asyn
   for (let i = 0; i < 3; i++) dropView(store)
   await dropIterator(store)
   await collectUntil(() => store.stats().readers.leaked === 4)
-  await nextTurn()
+  await turn()
   expect(warnings.map(({ code }) => code)).toEqual(['VARVE_LEAK', 'VARVE_LEAK'])
   const [view, iterator] = warnings.sort((a, b) => (a.message < b.message ? -1 : 1))
   expect(view.message).toMatch(/^A view was garbage collected without .*For \d+ ms/)
@@ -139,11 +137,11 @@ test('places are sampled: the first of each ten milliseconds, or all', async () 
     })
   let views = [store.view(), store.view()]
   expect(placed()).toEqual([true, false])
-  await nextTurn()
+  await turn()
   views = [store.view()]
   expect(placed()).toEqual([false])
   clock.advance(10)
-  await nextTurn()
+  await turn()
   views = [store.view(), store.view()]
   expect(placed()).toEqual([true, false])
 })
@@ -154,7 +152,7 @@ test('stats tell of the oldest reader', async () => {
   await store.set('a', '1')
   using view = store.view()
   const early = store.entries()
-  await nextTurn()
+  await turn()
   clock.advance(5000)
   const late = store.keys()
   expect(store.stats().readers).toEqual({

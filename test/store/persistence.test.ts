@@ -9,7 +9,8 @@ import {
   ManualClock,
   MemoryFileSystem,
 } from '../../src/testing.js'
-import { random } from '../version/harness.js'
+import { randomFrom } from '../model/random.js'
+import { contentOf } from './stores.js'
 
 const DIRECTORY = '/db'
 const MODES: readonly Persistence[] = ['wal', 'snapshot', 'hybrid']
@@ -31,10 +32,6 @@ function openIn(
     walSegmentSize: 2048,
     level0CompactionTrigger: 2,
   })
-}
-
-async function contentOf(store: Store<string, string>): Promise<string> {
-  return JSON.stringify(await store.entries().all())
 }
 
 /** Writes batches of three keys and knows what the store holds behind each. */
@@ -72,7 +69,7 @@ class Writer {
 
 /** Sessions in the given modes one after the other, each ended by a crash or a close; checks what each finds. */
 async function live(modes: readonly Persistence[], seed: number): Promise<void> {
-  const chance = random(seed)
+  const chance = randomFrom(seed)
   const writer = new Writer()
   let memory = new MemoryFileSystem()
   let least = 0
@@ -118,7 +115,7 @@ describe('from mode to mode, through crashes', () => {
       ['snapshot', 'wal'],
       ['hybrid', 'snapshot'],
     ] as const) {
-      const chance = random(7)
+      const chance = randomFrom(7)
       const disk = new MemoryFileSystem()
       // Nothing is flushed, so that there is a log of several segments to lose.
       const first = await openIn(from, disk, 1 << 20)

@@ -13,17 +13,17 @@ import {
   ManualClock,
   MemoryFileSystem,
 } from '../../src/testing.js'
+import { randomFrom } from '../model/random.js'
 import { SlowFileSystem } from '../model/slow-file-system.js'
 import { turn } from '../model/turns.js'
-import { random } from '../version/harness.js'
 import {
   checkFilled,
   codeOf,
+  contentOf,
   DIRECTORY,
   fill,
   numbered,
   openText,
-  type TextStore,
   TINY,
   temporaryDirectory,
   textOf,
@@ -70,10 +70,6 @@ function untouchable(inner: FileSystem): { fileSystem: FaultFileSystem; tries: (
     return openFile.call(fileSystem, name, mode)
   }
   return { fileSystem, tries: () => fault.struck }
-}
-
-async function contentOf(store: TextStore | Reader): Promise<string> {
-  return JSON.stringify(await store.entries().all())
 }
 
 function someBatch(step: number, chance: () => number): WriteBatch<string, string> {
@@ -153,7 +149,7 @@ describe('a read-only store beside its writer', () => {
   test.each([1, 2, 3, 4])(
     'shows a prefix of what was committed, whatever the writer does meanwhile (seed %i)',
     async (seed) => {
-      const chance = random(seed)
+      const chance = randomFrom(seed)
       const slow = new SlowFileSystem(new MemoryFileSystem(), () => Math.floor(chance() * 3))
       const writer = await openText({ ...TINY, memtableSize: 2048, walSegmentSize: 1024, fileSystem: slow })
       /** The content behind each sequence number that a commit ended with. */
@@ -228,7 +224,7 @@ describe('a read-only store', () => {
     await writer.sync()
     await fill(writer, 50, 70)
     const log = (await memory.readdir(DIRECTORY)).filter((name) => name.endsWith('.wal')).sort()
-    const crashed = memory.crash('torn', random(3))
+    const crashed = memory.crash('torn', randomFrom(3))
     const { fileSystem, tries } = untouchable(crashed)
     const reader = await openReader(fileSystem)
     const count = await reader.count()

@@ -1,4 +1,5 @@
 /** The smallest tests of bugs that the model tests (test/model) found, named by the behaviour that was wrong. */
+
 import { expect, test } from 'vitest'
 import { open, type Store, type StoreOptions, WriteBatch } from '../../src/index.js'
 import {
@@ -8,6 +9,7 @@ import {
   MemoryFileSystem,
   type OpenMode,
 } from '../../src/testing.js'
+import { turn } from '../model/turns.js'
 
 function openOn(fileSystem: MemoryFileSystem, options: StoreOptions = {}): Promise<Store<string, string>> {
   return open<string, string>('/db', {
@@ -22,10 +24,6 @@ async function storeWith(...keys: string[]): Promise<Store<string, string>> {
   const store = await openOn(new MemoryFileSystem())
   for (const key of keys) await store.set(key, key)
   return store
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
 }
 
 /** The number of tables on the disk, when nothing moves any more. */

@@ -1,4 +1,5 @@
 /** Restoring: all or nothing, whatever happens; and what it means to what is open across it. */
+
 import { describe, expect, test } from 'vitest'
 import { type Persistence, type SnapshotInfo, VarveError } from '../../src/index.js'
 import {
@@ -7,26 +8,10 @@ import {
   type FileSystem,
   ManualClock,
   MemoryFileSystem,
-  type Operation,
 } from '../../src/testing.js'
-import { random } from '../version/harness.js'
-import { DIRECTORY, numbered, openText, type TextStore, TINY } from './stores.js'
-
-function isChange({ kind }: Operation): boolean {
-  return !['read', 'size', 'stat', 'readdir', 'close', 'unlock'].includes(kind)
-}
-
-async function fill(store: TextStore, from: number, to: number, text = 'value'): Promise<void> {
-  for (let i = from; i < to; i++) await store.set(numbered(i), `${text}${i}`)
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
-async function contentOf(store: TextStore): Promise<string> {
-  return JSON.stringify(await store.entries().all())
-}
+import { randomFrom } from '../model/random.js'
+import { turn } from '../model/turns.js'
+import { contentOf, DIRECTORY, isChange, numbered, openText, type TextStore, TINY, write } from './stores.js'
 
 async function idle(): Promise<void> {
   for (let i = 0; i < 20; i++) await turn()
@@ -44,7 +29,7 @@ async function storeBehindSnapshot(
     durability: 'disk',
     clock: new ManualClock(),
   })
-  await Promise.all([fill(store, 0, 80)])
+  await Promise.all([write(store, 0, 80)])
   const then = await contentOf(store)
   const info = await store.snapshot({ name: 'then' })
   const writes: Promise<unknown>[] = []
@@ -223,7 +208,7 @@ describe('what is open across a restore', () => {
   test('a flush and a compaction under way come to nothing', async () => {
     const fileSystem = new MemoryFileSystem()
     const { store, info, then } = await storeBehindSnapshot(fileSystem)
-    await fill(store, 200, 300)
+    await write(store, 200, 300)
     const upkeep = [store.flush(), store.compact()]
     await store.restoreSnapshot(info.id)
     await Promise.all(upkeep)
@@ -273,17 +258,17 @@ describe('tables that the store has dropped and the restore brings back', () => 
   test('stay when an iterator from before lets them go', async () => {
     const fileSystem = new MemoryFileSystem()
     const store = await openText({ ...TINY, fileSystem })
-    await fill(store, 0, 50)
+    await write(store, 0, 50)
     await store.compact()
     const { id } = await store.snapshot()
     const content = await contentOf(store)
     const iterators = [store.keys(), store.keys()]
-    await fill(store, 0, 50, 'other')
+    await write(store, 0, 50, 'other')
     await store.compact()
     await store.restoreSnapshot(id)
     await iterators[0].close()
     // Dropped a second time, while the first is still seen.
-    await fill(store, 0, 50, 'third')
+    await write(store, 0, 50, 'third')
     await store.compact()
     await store.restoreSnapshot(id)
     expect((await iterators[1].all()).length).toBe(50)
@@ -294,10 +279,10 @@ describe('tables that the store has dropped and the restore brings back', () => 
   test('stay when they were just being deleted', async () => {
     const fileSystem = new SlowFileSystem(new MemoryFileSystem())
     const store = await openText({ ...TINY, fileSystem })
-    await fill(store, 0, 50)
+    await write(store, 0, 50)
     const content = await contentOf(store)
     const { id } = await store.snapshot()
-    await fill(store, 0, 50, 'other')
+    await write(store, 0, 50, 'other')
     await store.compact()
     await store.restoreSnapshot(id)
     await checkAfterReopening(store, fileSystem, content)
@@ -306,11 +291,11 @@ describe('tables that the store has dropped and the restore brings back', () => 
   test('stay when they are let go between being found and the edit', async () => {
     const fileSystem = new SlowFileSystem(new MemoryFileSystem())
     const store = await openText({ ...TINY, fileSystem })
-    await fill(store, 0, 50)
+    await write(store, 0, 50)
     const content = await contentOf(store)
     const { id } = await store.snapshot()
     const iterator = store.keys()
-    await fill(store, 0, 50, 'other')
+    await write(store, 0, 50, 'other')
     await store.compact()
     await idle()
     const restored = store.restoreSnapshot(id)
@@ -344,7 +329,7 @@ describe('a snapshot that was opened as a store', () => {
         [store, 'ours'],
         [copy, 'copy'],
       ] as const) {
-        await fill(one, i, i + 5, text)
+        await write(one, i, i + 5, text)
         await one.flush()
       }
     }
@@ -376,7 +361,7 @@ describe('a snapshot that was opened as a store', () => {
     expect(info.entryCount).toBe(80)
     const copy = await openText({ ...TINY, path: info.path, fileSystem, persistence })
     for (let i = 0; i < 30; i++) await copy.delete(numbered(i))
-    await fill(copy, 60, 90, 'again')
+    await write(copy, 60, 90, 'again')
     if (isCompacted) await copy.compact()
     expect(await store.snapshots()).toMatchObject([{ entryCount: 60 }])
     await copy.close()
@@ -409,7 +394,7 @@ describe('another store', () => {
   test('can be taken over, closed, by its path', async () => {
     const fileSystem = new MemoryFileSystem()
     const other = await openText({ ...TINY, path: '/other', fileSystem })
-    for (let i = 0; i < 20; i++) await fill(other, 0, 30, `round${i}-`)
+    for (let i = 0; i < 20; i++) await write(other, 0, 30, `round${i}-`)
     const content = await contentOf(other)
     const { store, now } = await storeBehindSnapshot(fileSystem)
     await expect(store.restoreSnapshot('/other')).rejects.toMatchObject({ code: 'LOCKED' })
@@ -438,7 +423,7 @@ describe('what can go wrong', () => {
   test.each(['wal', 'snapshot'] as const)(
     'a crash at any moment leaves the old store or the restored one (%s)',
     async (persistence) => {
-      const chance = random(11)
+      const chance = randomFrom(11)
       const memory = new MemoryFileSystem()
       const crashes: { at: string; disk: MemoryFileSystem }[] = []
       let isWatching = false

@@ -1,4 +1,5 @@
 /** Snapshots: what they hold, what they cost, who deletes them, and what a crash or a full disk leaves of them. */
+
 import { describe, expect, test } from 'vitest'
 import { open, openInMemory, type SnapshotInfo } from '../../src/index.js'
 import {
@@ -8,29 +9,21 @@ import {
   InlineExecutor,
   ManualClock,
   MemoryFileSystem,
-  type Operation,
 } from '../../src/testing.js'
-import { random } from '../version/harness.js'
-import { DIRECTORY, numbered, openText, type TextStore, TINY, temporaryDirectory } from './stores.js'
+import { randomFrom } from '../model/random.js'
+import { turn } from '../model/turns.js'
+import {
+  contentOf,
+  DIRECTORY,
+  isChange,
+  numbered,
+  openText,
+  TINY,
+  temporaryDirectory,
+  write,
+} from './stores.js'
 
 const SNAPSHOTS = `${DIRECTORY}/snapshots`
-
-/** A change that a crash or a fault can come before. */
-function isChange({ kind }: Operation): boolean {
-  return !['read', 'size', 'stat', 'readdir', 'close', 'unlock'].includes(kind)
-}
-
-async function fill(store: TextStore, from: number, to: number, text = 'value'): Promise<void> {
-  for (let i = from; i < to; i++) await store.set(numbered(i), `${text}${i}`)
-}
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
-
-async function contentOf(store: TextStore): Promise<string> {
-  return JSON.stringify(await store.entries().all())
-}
 
 async function contentIn(path: string, fileSystem: FileSystem): Promise<string> {
   const store = await openText({ ...TINY, path, fileSystem, createIfMissing: false })
@@ -44,7 +37,7 @@ describe('a snapshot', () => {
     const fileSystem = new MemoryFileSystem()
     const clock = new ManualClock()
     const store = await openText({ ...TINY, fileSystem, clock })
-    await fill(store, 0, 300)
+    await write(store, 0, 300)
     await store.delete(numbered(7))
     const expected = await contentOf(store)
     const { sequence } = store.stats()
@@ -57,7 +50,7 @@ describe('a snapshot', () => {
       createdAt: clock.now(),
       automatic: false,
     })
-    await fill(store, 0, 300, 'other')
+    await write(store, 0, 300, 'other')
     await store.compact()
     expect(await contentIn(info.path, fileSystem)).toBe(expected)
     expect(await store.get(numbered(3))).toBe('other3')
@@ -66,7 +59,7 @@ describe('a snapshot', () => {
   test('holds what is only in memory, takes its time from that alone, and shares its tables', async () => {
     const fileSystem = new FaultFileSystem(new MemoryFileSystem())
     const store = await openText({ ...TINY, fileSystem })
-    await fill(store, 0, 300)
+    await write(store, 0, 300)
     await store.compact()
     await store.set('last', 'word')
     const before = fileSystem.bytesWritten
@@ -80,14 +73,14 @@ describe('a snapshot', () => {
   test('counts exactly: no removed, overwritten, or expired entry, and none of later writes', async () => {
     const clock = new ManualClock()
     const store = await openText({ ...TINY, clock })
-    await fill(store, 0, 100)
-    await fill(store, 50, 100, 'again')
+    await write(store, 0, 100)
+    await write(store, 50, 100, 'again')
     await store.set('brief', 'x', { ttl: 10 })
     await store.set('longer', 'x', { ttl: 1000 })
     await store.delete(numbered(0))
     clock.advance(20)
     const info = await store.snapshot()
-    await fill(store, 100, 150)
+    await write(store, 100, 150)
     clock.advance(5000)
     expect(info.entryCount).toBe(100)
     expect((await store.snapshots()).map(({ entryCount }) => entryCount)).toEqual([100])
@@ -96,7 +89,7 @@ describe('a snapshot', () => {
   test('says the bytes of its files', async () => {
     const fileSystem = new MemoryFileSystem()
     const store = await openText({ ...TINY, fileSystem })
-    await fill(store, 0, 100)
+    await write(store, 0, 100)
     const { path, size } = await store.snapshot()
     let bytes = 0
     for (const name of await fileSystem.readdir(path)) {
@@ -133,7 +126,7 @@ describe('a snapshot', () => {
 
   test('two at once are two', async () => {
     const store = await openText(TINY)
-    await fill(store, 0, 50)
+    await write(store, 0, 50)
     const [one, other] = await Promise.all([store.snapshot(), store.snapshot(), store.set('x', 'y')])
     expect(one.id).not.toBe(other.id)
     expect((await store.snapshots()).map(({ id }) => id).sort()).toEqual([one.id, other.id].sort())
@@ -146,7 +139,7 @@ describe('a snapshot', () => {
     const memory = new MemoryFileSystem()
     const fileSystem = new FaultFileSystem(memory)
     const store = await openText({ ...TINY, fileSystem })
-    await fill(store, 0, 300)
+    await write(store, 0, 300)
     fileSystem.fail({ kind: 'link', errno, forGood: true })
     const expected = await contentOf(store)
     const { path } = await store.snapshot()
@@ -179,7 +172,7 @@ describe('a snapshot', () => {
     const directory = await temporaryDirectory()
     const executor = new InlineExecutor()
     const store = await open(`${directory}/db`, { valueEncoding: 'utf8', ...TINY, executor })
-    await fill(store, 0, 200)
+    await write(store, 0, 200)
     const { path, id, entryCount } = await store.snapshot()
     expect(entryCount).toBe(200)
     await store.clear()
@@ -310,7 +303,7 @@ describe('what can go wrong', () => {
       const memory = new MemoryFileSystem()
       const fileSystem = new FaultFileSystem(memory)
       const store = await openText({ ...TINY, fileSystem })
-      await fill(store, 0, 60)
+      await write(store, 0, 60)
       await store.flush()
       fileSystem.fail({ kind: 'link', errno: 'EXDEV', forGood: true })
       fileSystem.byteQuota = fileSystem.bytesWritten + room
@@ -335,7 +328,7 @@ describe('what can go wrong', () => {
       const memory = new MemoryFileSystem()
       const fileSystem = new FaultFileSystem(memory)
       const store = await openText({ ...TINY, fileSystem })
-      await fill(store, 0, 60)
+      await write(store, 0, 60)
       await store.flush()
       const fault = fileSystem.fail({ after, path: /snapshots/ })
       await store.snapshot({ name: 'it' }).then(
@@ -369,7 +362,7 @@ describe('what can go wrong', () => {
   })
 
   test('a crash at any moment leaves a whole snapshot or none, and nothing else', async () => {
-    const chance = random(5)
+    const chance = randomFrom(5)
     const memory = new MemoryFileSystem()
     const crashes: { at: string; disk: MemoryFileSystem }[] = []
     let isWatching = false
@@ -383,7 +376,7 @@ describe('what can go wrong', () => {
       },
     })
     const store = await openText({ ...TINY, fileSystem, durability: 'disk' })
-    await Promise.all([fill(store, 0, 60)])
+    await Promise.all([write(store, 0, 60)])
     await store.snapshot({ name: 'old' })
     await store.set('more', 'x')
     const expected = await contentOf(store)

@@ -5,6 +5,7 @@ import * as path from 'node:path'
 import { onTestFinished } from 'vitest'
 import { VarveError } from '../../src/base/errors.js'
 import { FaultFileSystem } from '../../src/env/fault-file-system.js'
+import type { Operation } from '../../src/env/fault-plan.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { open } from '../../src/store/open.js'
 import type { StoreOptions } from '../../src/store/options.js'
@@ -75,6 +76,21 @@ export function textOf(key: string, length = 100): string {
 /** Writes keys `from` to `to`, each awaited. */
 export async function fill(store: TextStore, from: number, to: number): Promise<void> {
   for (let i = from; i < to; i++) await store.set(numbered(i), textOf(numbered(i)))
+}
+
+/** Writes keys `from` to `to`, each awaited: `text` and its number. */
+export async function write(store: TextStore, from: number, to: number, text = 'value'): Promise<void> {
+  for (let i = from; i < to; i++) await store.set(numbered(i), `${text}${i}`)
+}
+
+/** All that is in a store, to be compared. */
+export async function contentOf(store: Pick<Readable<string, string>, 'entries'>): Promise<string> {
+  return JSON.stringify(await store.entries().all())
+}
+
+/** Whether a call to a file system changes something, so that a crash or a fault can come before it. */
+export function isChange({ kind }: Operation): boolean {
+  return !['read', 'size', 'stat', 'readdir', 'close', 'unlock'].includes(kind)
 }
 
 /** Fails unless exactly keys `from` to `to` are there, by `get`, forwards and backwards. */

@@ -66,7 +66,3 @@ export async function drain<T>(items: AsyncIterable<T>): Promise<{ items: T[]; e
     return { items: taken, error }
   }
 }
-
-export function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { WriteBatch } from '../../src/index.js'
-import { drain, openWithEngine, take, turn } from './watch-fixture.js'
+import { turn } from '../model/turns.js'
+import { drain, openWithEngine, take } from './watch-fixture.js'
 
 function batchOf(count: number, value = ''): WriteBatch<string, string> {
   const batch = new WriteBatch<string, string>()

@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { Kind } from '../../src/base/entry.js'
 import type { Change } from '../../src/index.js'
 import { MemoryFileSystem } from '../../src/testing.js'
-import { drain, type OpenOptions, openWithEngine, take, turn } from './watch-fixture.js'
+import { turn } from '../model/turns.js'
+import { drain, type OpenOptions, openWithEngine, take } from './watch-fixture.js'
 
 function sequences(changes: readonly Change<string, string>[]): number[] {
   return changes.map(({ sequence }) => sequence)

@@ -3,7 +3,8 @@ import { Kind } from '../../src/base/entry.js'
 import { type Change, open, type VarveError, WriteBatch } from '../../src/index.js'
 import type { OrderedKey } from '../../src/store/encodings/key-encoding.js'
 import { ManualClock, MemoryFileSystem } from '../../src/testing.js'
-import { drain, openWithEngine, take, turn } from './watch-fixture.js'
+import { turn } from '../model/turns.js'
+import { drain, openWithEngine, take } from './watch-fixture.js'
 
 describe('what is watched', () => {
   test('one key: each write of it, in order, and no other', async () => {

@@ -6,12 +6,12 @@ import { CRASH_PROFILES, type CrashProfile } from '../../src/env/memory-crash.js
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { storeExists } from '../../src/version/recover-state.js'
 import { VersionSet } from '../../src/version/version-set.js'
+import { randomFrom } from '../model/random.js'
 import {
   DATABASE_ID,
   DIRECTORY,
   deletingSettings,
   editOf,
-  random,
   type Step,
   stateOf,
   steps,
@@ -33,7 +33,7 @@ async function crashesOf(
   seed: number,
   keep: (index: number) => boolean,
 ): Promise<Crash[]> {
-  const chance = random(seed)
+  const chance = randomFrom(seed)
   const memory = new MemoryFileSystem()
   const crashes: Crash[] = []
   let allowed = ['']
@@ -143,7 +143,7 @@ describe('after a power loss', () => {
     await fc.assert(
       fc.asyncProperty(steps, fc.nat(), fc.nat(11), async (history, seed, phase) => {
         const crashes = await crashesOf(history, seed, (index) => index % 12 === phase)
-        const chance = random(seed + 1)
+        const chance = randomFrom(seed + 1)
         for (const first of crashes) {
           const state = await stateIn(first.fileSystem.crash('all', chance))
           const seconds: Crash[] = []

@@ -125,14 +125,3 @@ export async function take(set: VersionSet, fileSystem: FileSystem, step: Step):
   await set.logAndApply(found.edit)
   return true
 }
-
-/** A generator of numbers in [0, 1) that is a function of its seed (mulberry32). */
-export function random(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let t = Math.imul(state ^ (state >>> 15), state | 1)
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-    return ((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000
-  }
-}

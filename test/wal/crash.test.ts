@@ -3,12 +3,14 @@
  * commit order that holds all that was synced.
  * Left out on purpose, each sync of the protocol must be found missing: that is what proves this test.
  */
+
 import { describe, expect, it } from 'vitest'
 import { FaultFileSystem } from '../../src/env/fault-file-system.js'
 import type { File, FileSystem, OpenMode } from '../../src/env/file-system.js'
 import { CRASH_PROFILES } from '../../src/env/memory-crash.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
-import { groupOf, openLog, replayAll, seeded } from './logs.js'
+import { randomFrom } from '../model/random.js'
+import { groupOf, openLog, replayAll } from './logs.js'
 
 /** One moment at which the power went, and what must be found again. */
 interface Crash {
@@ -89,7 +91,7 @@ async function generations(
   steps: number,
   wrap: Wrap = (fileSystem) => fileSystem,
 ): Promise<number> {
-  const random = seeded(seed)
+  const random = randomFrom(seed)
   let disk = new MemoryFileSystem()
   let states = 0
   for (let generation = 0; generation < 4; generation++) {
@@ -166,7 +168,7 @@ describe('after a crash', () => {
   })
 
   it('recovery gives the same again, wherever it is interrupted', async () => {
-    const random = seeded(5)
+    const random = randomFrom(5)
     for (const crash of (await live(new MemoryFileSystem(), random, 40, (same) => same)).slice(-30)) {
       const { operations } = await replayAll(crash.survived.crash('all', random))
       for (const again of await live(crash.survived, random, 0, (same) => same)) {

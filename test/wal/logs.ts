@@ -12,17 +12,6 @@ import { Wal } from '../../src/wal/wal.js'
 export const directory = '/db'
 export const databaseId = Uint8Array.from({ length: 16 }, (_, i) => i * 17 + 1)
 
-/** A seeded source of chance (mulberry32). */
-export function seeded(seed: number): () => number {
-  let state = seed
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let t = Math.imul(state ^ (state >>> 15), 1 | state)
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
-    return ((t ^ (t >>> 14)) >>> 0) / 0x1_0000_0000
-  }
-}
-
 /** A group of one operation for each text: `key=value` puts, `key` deletes. */
 export function groupOf(...operations: string[]): GroupBuffer {
   const group = new GroupBuffer()

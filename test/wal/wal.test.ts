@@ -3,7 +3,8 @@ import { FaultFileSystem } from '../../src/env/fault-file-system.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { Wal } from '../../src/wal/wal.js'
 import { segmentPath } from '../../src/wal/wal-format.js'
-import { contentOf, databaseId, directory, groupOf, numbersIn, openLog, replayAll, seeded } from './logs.js'
+import { randomFrom } from '../model/random.js'
+import { contentOf, databaseId, directory, groupOf, numbersIn, openLog, replayAll } from './logs.js'
 
 let disk: MemoryFileSystem
 let fileSystem: FaultFileSystem
@@ -148,7 +149,7 @@ describe('the log', () => {
       expect(() => wal.append(groupOf(`no=${tail}`), 1)).toThrow()
       fileSystem.heal()
       wal.append(groupOf(`ok=${tail}`), 1)
-      const random = seeded(cut)
+      const random = randomFrom(cut)
       for (let i = 0; i < 20; i++) {
         const { operations } = await replayAll(disk.crash('random', random))
         expect(operations).toEqual([`1:ok=${tail}`])
