@@ -2,8 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import * as nodePath from 'node:path'
 import { present } from '../base/assert.js'
-import { ioError, VarveError } from '../base/errors.js'
-import { CURRENT_NAME } from '../base/file-names.js'
+import { VarveError } from '../base/errors.js'
 import { WORKER_MODULE } from '../compaction/jobs.js'
 import { type Executor, InlineExecutor } from '../env/executor.js'
 import type { FileSystem } from '../env/file-system.js'
@@ -11,6 +10,7 @@ import { MemoryFileSystem } from '../env/memory-file-system.js'
 import { NodeFileSystem } from '../env/node-file-system.js'
 import { SystemClock } from '../env/system-clock.js'
 import { WorkerExecutor } from '../env/worker-executor.js'
+import { hasCurrent } from '../version/current-file.js'
 import { Codec } from './encodings/codec.js'
 import { type KeyEncodingName, type KeyOf, keyEncodingOf } from './encodings/key-encoding.js'
 import {
@@ -188,14 +188,7 @@ function codecOf<K, V>(options: StoreOptions, settings: Settings): Codec<K, V> {
 
 /** A store that is on the disk is not passed over in silence. */
 async function refuseStoreOnDisk(directory: string, fileSystem: FileSystem): Promise<void> {
-  const path = `${directory}/${CURRENT_NAME}`
-  let isThere: boolean
-  try {
-    isThere = (await fileSystem.stat(path)) !== undefined
-  } catch (error) {
-    throw ioError(error, 'examining', path)
-  }
-  if (!isThere) return
+  if (!(await hasCurrent(fileSystem, directory))) return
   throw new VarveError(
     'INVALID_ARGUMENT',
     `There is a store in ${directory}, which persistence 'none' would neither read nor write. Open it in another mode, or use openInMemory.`,

@@ -66,6 +66,16 @@ export async function readCurrent(fileSystem: FileSystem, directory: string): Pr
   return bytes === undefined ? undefined : decodeCurrent(bytes, path)
 }
 
+/** Whether CURRENT stands in `directory`, whatever it says. */
+export async function hasCurrent(fileSystem: FileSystem, directory: string): Promise<boolean> {
+  const path = `${directory}/${CURRENT_NAME}`
+  try {
+    return (await fileSystem.stat(path)) !== undefined
+  } catch (error) {
+    throw ioError(error, 'examining', path)
+  }
+}
+
 /** Writes CURRENT.tmp and makes its bytes durable. Until {@link publishCurrent} nothing has changed. */
 export async function prepareCurrent(
   fileSystem: FileSystem,

@@ -8,7 +8,7 @@
  * What does not fit into a bounded store is removed by the same edit: no reader and no crash finds more than the bound.
  */
 import { ioError, shown, VarveError } from '../../base/errors.js'
-import { CURRENT_NAME } from '../../base/file-names.js'
+import { hasCurrent } from '../../version/current-file.js'
 import { recoverState } from '../../version/recover-state.js'
 import type { TableMetadata } from '../../version/table-metadata.js'
 import { Version } from '../../version/version.js'
@@ -67,17 +67,10 @@ async function fitToBound(
 
 /** Throws `NOT_FOUND` when there is no store in `path`. */
 export async function checkStoreIn(engine: Engine, path: string): Promise<void> {
-  const current = `${path}/${CURRENT_NAME}`
-  let isThere: boolean
-  try {
-    isThere = (await engine.parts.fileSystem.stat(current)) !== undefined
-  } catch (error) {
-    throw ioError(error, 'examining', current)
-  }
-  if (!isThere)
-    throw new VarveError('NOT_FOUND', `There is no snapshot in ${path}. snapshots() lists the store's own.`, {
-      path,
-    })
+  if (await hasCurrent(engine.parts.fileSystem, path)) return
+  throw new VarveError('NOT_FOUND', `There is no snapshot in ${path}. snapshots() lists the store's own.`, {
+    path,
+  })
 }
 
 /**
