@@ -46,12 +46,6 @@ export interface CompactionOutput {
   readonly inputEntries: number
 }
 
-/** The output bytes between two pauses. */
-const PAUSE_BYTES = 256 * 1024
-
-/** The entries between two looks at how much was written. */
-const CHECK_ENTRIES = 512
-
 /** Inputs are read once, front to back: a cache would only push out what is read again. */
 const MAX_OPEN_INPUTS = 64
 
@@ -96,23 +90,16 @@ async function writeTables(
 ): Promise<void> {
   const cut = new GrandparentCut(input.grandparents, input.maxGrandparentBytes)
   let nextNumber = 0
-  let pausedAt = 0
-  let unchecked = 0
   for (entries.seekToFirst(); entries.valid; entries.next()) {
     if (entries.startsKey && writer.open && nextNumber < input.tableNumbers.length) {
       const isCut = cut.passes(entries.keyBytes, entries.keyStart, entries.keyEnd)
       if (isCut || writer.tableBytes >= input.targetFileSize) {
         await writer.end()
         cut.reset()
-        pausedAt = 0
       }
     }
     if (!writer.open) await writer.begin(input.tableNumbers[nextNumber++])
-    writer.add(entries)
-    if (++unchecked < CHECK_ENTRIES) continue
-    unchecked = 0
-    if (writer.tableBytes - pausedAt < PAUSE_BYTES) continue
-    pausedAt = writer.tableBytes
+    if (!writer.add(entries)) continue
     await environment.pause()
     if (Atomics.load(input.cancel, 0) !== 0) throw new VarveError('ABORTED', 'The compaction was called off.')
   }

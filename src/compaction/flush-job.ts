@@ -22,27 +22,14 @@ export interface FlushOutput {
   readonly table: TableMetadata | undefined
 }
 
-/** The output bytes between two pauses. */
-const PAUSE_BYTES = 256 * 1024
-
-/** The entries between two looks at how much was written. */
-const CHECK_ENTRIES = 512
-
 export async function runFlush(environment: JobEnvironment, input: FlushInput): Promise<FlushOutput> {
   const cursor = mergeCursors(Memtable.attach(input.memtable).cursors())
   const entries = new CompactionIterator(cursor, { pinned: input.pinned, bottommost: false, now: input.now })
   const writer = new TableWriter(environment.fileSystem, input.tables, input.createdAt)
-  let unchecked = 0
-  let pausedAt = 0
   try {
     for (entries.seekToFirst(); entries.valid; entries.next()) {
       if (!writer.open) await writer.begin(input.tableNumber)
-      writer.add(entries)
-      if (++unchecked < CHECK_ENTRIES) continue
-      unchecked = 0
-      if (writer.tableBytes - pausedAt < PAUSE_BYTES) continue
-      pausedAt = writer.tableBytes
-      await environment.pause()
+      if (writer.add(entries)) await environment.pause()
     }
     await writer.end()
     return { table: (await writer.finish())[0] }

@@ -32,6 +32,12 @@ export interface JobEnvironment {
   pause(): Promise<void>
 }
 
+/** The output bytes between two pauses. */
+const PAUSE_BYTES = 256 * 1024
+
+/** The entries between two looks at how much was written. */
+const CHECK_ENTRIES = 512
+
 /** Where a table's file is. */
 export function tablePath(directory: string, number: number): string {
   return `${directory}/${sstName(number)}`
@@ -44,6 +50,9 @@ export class TableWriter {
   readonly #written: TableMetadata[] = []
   #builder: TableBuilder | undefined
   #number = 0
+  #entriesUnchecked = 0
+  /** The size of the table in hand when a pause was due last. */
+  #pausedAt = 0
 
   constructor(fileSystem: FileSystem, settings: TableSettings, createdAt: number) {
     this.#fileSystem = fileSystem
@@ -71,6 +80,7 @@ export class TableWriter {
     try {
       const file = await this.#fileSystem.open(path, 'create')
       this.#number = number
+      this.#pausedAt = 0
       this.#builder = new TableBuilder(file, {
         databaseId: this.#settings.databaseId,
         tableNumber: number,
@@ -84,7 +94,8 @@ export class TableWriter {
     }
   }
 
-  add(entry: CompactionIterator): void {
+  /** Adds an entry. Whether so much was written that other jobs of the thread should run. */
+  add(entry: CompactionIterator): boolean {
     this.#builder?.add(
       entry.keyBytes,
       entry.keyStart,
@@ -95,6 +106,11 @@ export class TableWriter {
       entry.valueStart,
       entry.valueEnd,
     )
+    if (++this.#entriesUnchecked < CHECK_ENTRIES) return false
+    this.#entriesUnchecked = 0
+    if (this.tableBytes - this.#pausedAt < PAUSE_BYTES) return false
+    this.#pausedAt = this.tableBytes
+    return true
   }
 
   /** Ends the table: its bytes are durable and its footer reads back. Its name becomes durable in {@link finish}. */
