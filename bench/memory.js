@@ -3,14 +3,14 @@
  * resident memory, reads everything back forwards and backwards. Fails when the process ever took more than the
  * limit beyond what Node.js itself takes with Varve imported.
  *
- * With a memory cgroup (version 2) the kernel enforces the limit as well; where none may be made, that is said.
+ * With a memory cgroup (version 1 or 2) the kernel enforces the limit as well; where none may be made, that is said.
  */
-import { fork } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, rmdir, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { forkInto, MemoryGroup } from './measure/memory-group.js'
 import { directorySize, residentMemory } from './measure/system.js'
 import { checkLimits } from './memory-limit.js'
 
@@ -57,17 +57,16 @@ const mebibytes = (bytes) => `${(bytes / MEBIBYTE).toFixed(1)} MiB`
 /**
  * Runs the child with a task; hands on its messages; resolves to the most memory that it had resident.
  * @param {object} task
- * @param {{ group?: string | undefined, onMessage?: (message: any, resident: number) => void }} [options]
+ * @param {{ group?: MemoryGroup | undefined, onMessage?: (message: any, resident: number) => void }} [options]
  */
 async function watchChild(task, { group, onMessage } = {}) {
-  const child = fork(CHILD, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+  const child = forkInto(CHILD, group)
   const pid = /** @type {number} */ (child.pid)
   let peak = 0
   let failure = ''
   const timer = setInterval(async () => {
     peak = Math.max(peak, (await residentMemory(pid)) ?? 0)
   }, SAMPLE_EVERY_MS)
-  if (group !== undefined) await writeFile(join(group, 'cgroup.procs'), String(pid))
   child.on('message', (/** @type {any} */ message) => {
     peak = Math.max(peak, message.peak)
     if (message.error) failure = message.error
@@ -84,57 +83,22 @@ async function watchChild(task, { group, onMessage } = {}) {
   return peak
 }
 
-/**
- * A cgroup with the limit below our own, or the reason why there is none.
- * @param {number} bytes
- * @returns {Promise<{ path: string } | { reason: string }>}
- */
-async function makeGroup(bytes) {
-  const own = await readFile('/proc/self/cgroup', 'utf8').catch(() => '')
-  const path = /^0::(.*)$/m.exec(own)?.[1]
-  const root = '/sys/fs/cgroup'
-  const controllers = await readFile(`${root}/cgroup.controllers`, 'utf8').catch(() => '')
-  if (path === undefined || !controllers.includes('memory'))
-    return { reason: 'no cgroup version 2 with a memory controller' }
-  const group = join(root, path, `varve-memory-${process.pid}`)
-  try {
-    await mkdir(group)
-    await limitGroup(group, bytes)
-    return { path: group }
-  } catch (error) {
-    await rmdir(group).catch(() => {})
-    return { reason: error instanceof Error ? error.message : String(error) }
-  }
-}
-
-/** @param {string} group @param {number} bytes */
-async function limitGroup(group, bytes) {
-  const names = ['memory.max', 'memory.limit_in_bytes']
-  for (const name of names) {
-    const file = join(group, name)
-    if ((await readFile(file, 'utf8').catch(() => undefined)) !== undefined)
-      return writeFile(file, String(bytes))
-  }
-  throw new Error(`${group} has neither of ${names.join(', ')}`)
-}
-
 const directory = await mkdtemp(join(flags.directory, 'varve-memory-'))
-/** @type {string | undefined} */
-let madeGroup
+/** @type {MemoryGroup | undefined} */
+let group
 try {
   const own = await watchChild({ kind: 'idle' })
   console.log(`Node.js with Varve imported     ${mebibytes(own)}`)
 
-  let group = flags.cgroup
-  if (group === undefined) {
-    const made = await makeGroup(own + limit)
-    if ('path' in made) group = madeGroup = made.path
-    else console.log(`NOT ENFORCED by the kernel      ${made.reason}; only measured`)
-  } else {
-    await limitGroup(group, own + limit)
+  const made =
+    flags.cgroup === undefined
+      ? await MemoryGroup.make(own + limit)
+      : await MemoryGroup.existing(flags.cgroup, own + limit)
+  if (typeof made === 'string') console.log(`NOT ENFORCED by the kernel      ${made}; only measured`)
+  else {
+    group = made
+    console.log(`Enforced by the kernel          ${mebibytes(own + limit)} in ${group.path}`)
   }
-  if (group !== undefined)
-    console.log(`Enforced by the kernel          ${mebibytes(own + limit)} in ${group}`)
 
   const startedAt = performance.now()
   const peak = await watchChild(
@@ -161,5 +125,5 @@ try {
   process.exitCode = 1
 } finally {
   await rm(directory, { recursive: true, force: true })
-  if (madeGroup !== undefined) await rmdir(madeGroup).catch(() => {})
+  await group?.remove()
 }

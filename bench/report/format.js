@@ -45,9 +45,15 @@ export const formatGoal = ({ workload: { goal = '' }, met }) =>
 export const ratioTitle = 'Varve ÷ best peer'
 
 /** @param {import('./write.js').Results} results */
-export function heading({ rounds, cacheSize, machine }) {
+export function heading({ rounds, cacheSize, machine, memoryLimit }) {
+  const memory = memoryLimit ? `${formatBytes(memoryLimit.bytes)} of memory for each process, ` : ''
+  const enforced =
+    memoryLimit?.unenforced === undefined
+      ? 'enforced by a cgroup; '
+      : `NOT ENFORCED (${memoryLimit.unenforced}); `
   return (
     `Median of ${rounds} round${rounds === 1 ? '' : 's'} (lowest–highest); operations or entries per second; ` +
+    (memory && memory + enforced) +
     `${cacheSize / 2 ** 20} MiB of cache. ` +
     `Node ${machine.node}, ${machine.platform}, ${machine.cores} × ${machine.processor}.`
   )

@@ -82,7 +82,7 @@ const moreIsBetter = ({ unit }) => unit === 'per second'
  * @returns {Row[]}
  */
 export function summarize(workloads, stores, samples) {
-  return workloads.map((workload) => {
+  const rows = workloads.map((workload) => {
     /** @type {Row['cells']} */
     const cells = {}
     for (const { name } of stores) {
@@ -90,31 +90,41 @@ export function summarize(workloads, stores, samples) {
         samples.filter((sample) => sample.store === name && sample.workload === workload.name),
       )
     }
-    const more = moreIsBetter(workload)
-    const peers = stores
-      .filter(({ name, durable, own }) => durable && !own && cells[name])
-      .map(({ name }) => ({ name, value: cells[name]?.median ?? 0 }))
-      .sort((a, b) => (more ? b.value - a.value : a.value - b.value))
     const own = cells.varve?.median
-    const best =
-      own !== undefined && peers.length > 0
-        ? { store: peers[0].name, ratio: more ? own / peers[0].value : peers[0].value / own }
-        : undefined
-    return { workload, cells, best, met: metGoal(workload, stores, cells, best) }
+    const peer = bestPeer(workload, stores, cells)
+    const best = own && peer ? { store: peer.name, ratio: ratioOf(workload, own, peer.value) } : undefined
+    return { workload, cells, best, met: undefined }
   })
+  return rows.map((row) => ({ ...row, met: metGoal(row, stores, rows) }))
 }
+
+/** @param {import('../workloads/workload.js').Workload} workload @param {Contender[]} stores @param {Row['cells']} cells */
+function bestPeer(workload, stores, cells) {
+  const peers = stores.flatMap(({ name, durable, own }) => {
+    const value = cells[name]?.median
+    return durable && !own && value !== undefined ? [{ name, value }] : []
+  })
+  return peers.toSorted((a, b) => ratioOf(workload, b.value, a.value) - 1).at(0)
+}
+
+/** How many times better `value` is than `other`. @param {import('../workloads/workload.js').Workload} workload @param {number} value @param {number} other */
+const ratioOf = (workload, value, other) => (moreIsBetter(workload) ? value / other : other / value)
 
 /**
  * Whether the goal is reached; `undefined` if there is none, or nothing to compare with.
- * @param {import('../workloads/workload.js').Workload} workload
- * @param {Contender[]} stores @param {Row['cells']} cells @param {Row['best']} best
+ * @param {Row} row @param {Contender[]} stores @param {Row[]} rows
  */
-function metGoal(workload, stores, cells, best) {
-  const { goalRatio, goalValue, goalPeer } = workload
-  /** @param {number} value @param {number} goal */
-  const reaches = (value, goal) => (moreIsBetter(workload) ? value >= goal : value <= goal)
+function metGoal({ workload, cells, best }, stores, rows) {
+  const { goalRatio, goalRow, goalValue, goalPeer } = workload
+  if (goalRow !== undefined) {
+    const row = rows.find((one) => one.workload.name === goalRow)
+    const peer = row && bestPeer(row.workload, stores, row.cells)
+    return peer && cells.varve && ratioOf(workload, cells.varve.median, peer.value) >= (goalRatio ?? 1)
+  }
   if (goalRatio !== undefined) return best && best.ratio >= goalRatio
   const own = stores.filter((store) => store.own).flatMap(({ name }) => cells[name]?.median ?? [])
   const goal = goalPeer === undefined ? goalValue : cells[goalPeer]?.median
-  return goal === undefined || own.length === 0 ? undefined : own.some((value) => reaches(value, goal))
+  return goal === undefined || own.length === 0
+    ? undefined
+    : own.some((value) => ratioOf(workload, value, goal) >= 1)
 }

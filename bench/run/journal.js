@@ -8,7 +8,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises'
  * @typedef {object} Plan
  * @property {string} date
  * @property {ReturnType<typeof import('../measure/system.js').machine>} machine
- * @property {'bench' | 'scaling'} command
+ * @property {'bench' | 'scaling' | 'larger'} command
  * @property {string[]} only names of workloads, groups and families; none of them: all
  * @property {number[]} sizes
  * @property {number | undefined} operations
@@ -18,6 +18,7 @@ import { appendFile, readFile, writeFile } from 'node:fs/promises'
  * @property {number} limitMs
  * @property {boolean} storesNamed whether the user has named the stores, so that groups have no say
  * @property {import('./command-line.js').Contender[]} stores
+ * @property {{ bytes: number, unenforced?: string | undefined }} [memoryLimit] of each process; or why it cannot be enforced
  *
  * @typedef {object} Finished
  * @property {string} store

@@ -8,7 +8,7 @@ import { run } from './run.js'
 
 /**
  * @param {object} what
- * @param {'bench' | 'scaling'} what.command
+ * @param {'bench' | 'scaling' | 'larger'} what.command
  * @param {() => Promise<import('./journal.js').Plan>} what.planOf
  * @param {(plan: import('./journal.js').Plan) => import('../workloads/workload.js').Family[]} what.familiesOf
  * @param {{ resume?: string | undefined, out: string, directory: string }} what.flags

@@ -2,9 +2,10 @@
  * Deals the tasks out: every store in a process of its own, in turns, the order rotated from round to round. What is reported is the median of the
  * rounds, and only ratios of one run mean anything: the machine is never the same twice.
  */
-import { fork } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { forkInto, MemoryGroup } from '../measure/memory-group.js'
 import { duration, progress } from './progress.js'
 
 /** @typedef {import('./journal.js').Plan} Plan */
@@ -12,16 +13,30 @@ import { duration, progress } from './progress.js'
 /** @typedef {import('../workloads/workload.js').Family} Family */
 /** @typedef {import('../workloads/workload.js').Group} Group */
 
+const CHILD = fileURLToPath(new URL('child.js', import.meta.url))
+
 /**
- * Runs one task in a process of its own.
- * @param {import('./child.js').Task} task
+ * Runs one task in a process of its own, under the memory limit if there is one.
+ * @param {import('./child.js').Task} task @param {Plan['memoryLimit']} memoryLimit
+ */
+async function runLimited(task, memoryLimit) {
+  if (memoryLimit === undefined || memoryLimit.unenforced !== undefined) return runChild(task, undefined)
+  const group = await MemoryGroup.make(memoryLimit.bytes)
+  if (typeof group === 'string') throw new Error(`The memory limit could not be set: ${group}`)
+  try {
+    return await runChild(task, group)
+  } finally {
+    await group.remove()
+  }
+}
+
+/**
+ * @param {import('./child.js').Task} task @param {MemoryGroup | undefined} group
  * @returns {Promise<import('./child.js').Answer>}
  */
-function runChild(task) {
+function runChild(task, group) {
   return new Promise((resolve, reject) => {
-    const child = fork(new URL('child.js', import.meta.url), {
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-    })
+    const child = forkInto(CHILD, group)
     /** @type {any} */
     let answer
     child.once('message', (message) => {
@@ -29,7 +44,13 @@ function runChild(task) {
     })
     child.once('exit', (code, signal) => {
       if (answer?.outcomes) resolve(answer)
-      else reject(new Error(answer?.error ?? `The process ended with ${signal ?? code}.`))
+      else
+        reject(
+          new Error(
+            answer?.error ??
+              `The process ended with ${signal ?? code}${signal === 'SIGKILL' && group ? ': over the memory limit' : ''}.`,
+          ),
+        )
     })
     child.send(task)
   })
@@ -75,6 +96,9 @@ export async function run(journal, families, { directory, out }) {
   const tasks = tasksOf(plan, families).filter(({ store, group, n, round }) => {
     return !journal.has({ store, group: group.name, n, round })
   })
+  if (plan.memoryLimit?.unenforced !== undefined) {
+    console.error(`\nTHE MEMORY LIMIT IS NOT ENFORCED, only measured by: ${plan.memoryLimit.unenforced}\n`)
+  }
   console.error(`${tasks.length} processes, one after the other; ${await forecast(plan, tasks, out)}.`)
   await mkdir(directory, { recursive: true })
   const workDirectory = await mkdtemp(join(directory, 'varve-bench-'))
@@ -94,7 +118,9 @@ export async function run(journal, families, { directory, out }) {
       const workloads = group.workloads.map(({ name }) => name)
       const { operations = n, seed, cacheSize, limitMs } = plan
       const task = { store, group: group.name, workloads, n, operations, seed, cacheSize, limitMs }
-      const answer = await runChild({ ...task, workDirectory }).catch((error) => ({ error: error.message }))
+      const answer = await runLimited({ ...task, workDirectory }, plan.memoryLimit).catch((error) => ({
+        error: error.message,
+      }))
       const seconds = (performance.now() - startedAt) / 1000
       // A child that Ctrl+C has ended as well has nothing to say.
       if (interrupted && 'error' in answer) break

@@ -1,6 +1,7 @@
 /** The families of workloads, and how a user picks from them. */
 import { dbBench } from './db-bench.js'
 import { goDesign } from './go-design.js'
+import { largerThanMemory } from './larger-than-memory.js'
 import { scaling } from './scaling.js'
 import { sizes } from './sizes.js'
 import { standard } from './standard.js'
@@ -10,7 +11,7 @@ import { ycsb } from './ycsb.js'
 export const families = [standard, ycsb, dbBench, sizes, goDesign]
 
 /** Every group there is, also those that other commands run. */
-export const allGroups = [...families, scaling].flatMap(({ groups }) => groups)
+export const allGroups = [...families, scaling, largerThanMemory].flatMap(({ groups }) => groups)
 
 /** @typedef {import('./workload.js').Family} Family */
 

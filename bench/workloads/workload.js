@@ -29,6 +29,7 @@
  * @property {Unit} unit
  * @property {string} [goal] in words
  * @property {number} [goalRatio] Varve is to be so many times better than the best durable peer
+ * @property {string} [goalRow] the workload in which that peer is taken, if it is another one
  * @property {number} [goalValue] Varve is to be at least as good as this, whatever the others do
  * @property {string} [goalPeer] Varve is to be at least as good as this peer
  * @property {(outcomes: Outcomes) => number | undefined} [derive] taken from other outcomes of its group
