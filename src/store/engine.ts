@@ -28,7 +28,6 @@ import { ExpirySweeper } from './expiry/expiry-sweeper.js'
 import type { RemovalListener } from './expiry/removals.js'
 import { KeepAlive } from './keep-alive.js'
 import type { LiveState } from './live-state.js'
-import { MAX_FROZEN_MEMTABLES } from './memory-budget.js'
 import { Leases } from './reading/leases.js'
 import type { PinnedMoments } from './reading/pinned-moments.js'
 import type { ReadState } from './reading/read-state.js'
@@ -154,7 +153,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     if (stall !== undefined) return stall
     const { active, frozen } = this.live
     if (!active.hasRoom(needed)) {
-      if (active.entryCount > 0 && frozen.length >= MAX_FROZEN_MEMTABLES) {
+      if (active.entryCount > 0 && frozen.length + 1 >= settings.memtables) {
         this.gate.enter('stop', 'memtables')
         return this.#waitForRelief()
       }
