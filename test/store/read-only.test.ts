@@ -321,7 +321,8 @@ describe('a read-only store', () => {
       if (fault.struck === 0 && point > 30) break
     }
     expect(openings).toBeGreaterThan(20)
-    expect(refreshes).toBeGreaterThan(10)
+    // What a refresh takes: some operations for CURRENT, as many for the MANIFEST and the log.
+    expect(refreshes).toBeGreaterThan(8)
   })
 
   test('lets descriptors of tables that it needs no more go', async () => {
