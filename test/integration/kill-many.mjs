@@ -8,8 +8,8 @@ import * as varve from '../../dist/index.js'
 import { KilledStore, MODES, SCENARIOS } from './fixtures/kills.mjs'
 import { DamagedStore, REPAIRS } from './fixtures/repair-kills.mjs'
 
-/** A store is begun anew behind so many kills. */
-const KILLS_PER_STORE = 20
+/** A store is begun anew behind so many kills; so 190 take every turn. */
+const KILLS_PER_STORE = 5
 
 const { values } = parseArgs({
   options: { count: { type: 'string', default: '5000' }, seed: { type: 'string', default: '1' } },
@@ -24,8 +24,8 @@ function random() {
 
 /** Each scenario in each mode, and each way to repair. */
 const TURNS = [
-  ...SCENARIOS.flatMap((scenario) => MODES.map((mode) => ({ scenario, mode }))),
   ...REPAIRS.map((repair) => ({ repair })),
+  ...MODES.flatMap((mode) => SCENARIOS.map((scenario) => ({ scenario, mode }))),
 ]
 
 const count = Number(values.count)
