@@ -15,7 +15,7 @@ const table = (change) => (/** @type {ForgedStore} */ store) =>
 /** @param {(payload: ReturnType<typeof entriesOf>, random: Random) => void} change */
 const entries = (change) =>
   table(({ blocks }, random) => {
-    const block = random.pick(blocks.filter(({ payload }) => entriesOf(payload).length > 1))
+    const block = random.pick(blocks.slice(1).filter(({ payload }) => entriesOf(payload).length > 1))
     const found = entriesOf(block.payload)
     change(found, random)
     block.payload = blockOf(found)

@@ -46,8 +46,9 @@ export function decodeCurrent(bytes: Uint8Array, path: string): Current {
   if (!isSound) throw corruption('The checksum of CURRENT is wrong', path)
   const [, name, epoch, databaseId, sealedLength] = match
   const parsed = parseFileName(name)
+  if (parsed?.kind !== 'manifest') throw corruption('CURRENT is not what the store writes', path)
   const current = {
-    manifestNumber: parsed?.kind === 'manifest' ? parsed.number : 0,
+    manifestNumber: parsed.number,
     epoch: Number(epoch),
     databaseId: Uint8Array.from(Buffer.from(databaseId, 'hex')),
     sealedLength: Number(sealedLength),
