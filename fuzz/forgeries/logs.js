@@ -38,6 +38,17 @@ const operation = (rule, what, make) =>
     record.count = 1
   })
 
+/** A segment whose header is not what its checksum says. @param {string} rule @param {string} what @param {number} place */
+const headless = (rule, what, place) =>
+  refused(rule, what, (store) => {
+    const segment = /** @type {Segment} */ (store.log.at(place))
+    segment.finish = (bytes) => {
+      bytes[16 + store.random.below(8)] ^= 1
+      return bytes
+    }
+    return segment
+  })
+
 /** A header that tells something of the segment before it. @param {Segment} segment @param {Record<string, number>} told */
 function tell(segment, told) {
   segment.header = {
@@ -94,7 +105,7 @@ export const logForgeries = [
     record.operations = new Uint8Array(0)
   }),
   group('sequence numbers of the log go up', 'A group has impossible sequence numbers', (record, random) => {
-    record.subject = random.pick([0, 1, record.subject - 1])
+    record.subject = random.pick([1, record.subject - 1])
   }),
   refused(
     'a sequence number of the log has one behind it',
@@ -198,18 +209,20 @@ export const logForgeries = [
       return segment
     },
   ),
-  refused(
-    'a segment has a header',
-    /^(The header of a segment is damaged|A segment that was in use is damaged)/,
-    (store) => {
-      const segment = store.random.pick(store.log)
-      segment.finish = (bytes) => {
-        bytes[16 + store.random.below(8)] ^= 1
-        return bytes
-      }
-      return segment
-    },
+  headless('a segment that the next one names has a header', 'The header of a segment is damaged', -2),
+  headless(
+    'the newest segment in use has a header',
+    'A segment that was in use is damaged, or not part of the log',
+    -1,
   ),
+  refused('no operations are missing between segments', /^The log has no operations from \d+ on/, (store) => {
+    const segment = store.newestSegment
+    segment.header = {
+      ...segment.header,
+      baseSequence: segment.header.baseSequence + 1 + store.random.below(3),
+    }
+    return segment
+  }),
   refused('a segment is of its store', 'A segment belongs to another database', (store) => {
     const segment = store.random.pick(store.log)
     segment.header = { ...segment.header, databaseId: segment.header.databaseId.map((byte) => byte ^ 1) }

@@ -1,9 +1,9 @@
 /** Forgeries of the MANIFEST: its records, its edits, and what they say together. */
 import { writeU32 } from '../../dist/base/bytes.js'
-import { crc32 } from '../../dist/base/checksum.js'
+import { crc32, fileSalt, salted } from '../../dist/base/checksum.js'
 import { manifestName, sstName } from '../../dist/base/file-names.js'
-import { framedLength, RECORD_HEADER_LENGTH } from '../../dist/record/record-format.js'
-import { ManifestRecord } from '../../dist/version/manifest-format.js'
+import { framedLength, headerCheck, RECORD_HEADER_LENGTH } from '../../dist/record/record-format.js'
+import { MANIFEST_HEADER_LENGTH, ManifestRecord } from '../../dist/version/manifest-format.js'
 import { sealManifest } from '../seal.js'
 import { manifestOf } from '../targets/versions.js'
 import { Field } from './forged-store.js'
@@ -109,6 +109,17 @@ export const manifestForgeries = [
       const forged = bytes.slice()
       writeU32(forged, forged.length - 24 + 8, store.random.below(8))
       return sealManifest(forged)
+    }
+  }),
+  refused('a record ends in its file', 'A record is cut off', (store) => {
+    store.finishManifest = (bytes) => {
+      // The snapshot, whose header has the right check for the length that it claims.
+      const length = store.random.pick([bytes.length, 0x7fff_ffff, 0xffff_fff0])
+      const salt = salted(fileSalt(store.header.databaseId, store.header.number), MANIFEST_HEADER_LENGTH)
+      const check = headerCheck(length, bytes[MANIFEST_HEADER_LENGTH + 12], salt)
+      writeU32(bytes, MANIFEST_HEADER_LENGTH + 8, length)
+      for (let i = 0; i < 3; i++) bytes[MANIFEST_HEADER_LENGTH + 13 + i] = check >>> (8 * i)
+      return bytes
     }
   }),
   refused('a record is synced up to itself at most', 'A record contradicts the one before it', (store) => {

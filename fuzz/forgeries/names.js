@@ -35,6 +35,20 @@ const snapshot = (rule, what, from, to) => ({
   },
 })
 
+/** CURRENT is gone, and so is everything but files of one kind. @param {string} what @param {string} kept @returns {Forgery} */
+const missing = (what, kept) => ({
+  rule: `CURRENT is there where ${what} is`,
+  by: 'open',
+  what: /^CURRENT is missing although /,
+  forge(store) {
+    store.onFinished = () => {
+      for (const name of [...store.files.keys()])
+        if (!name.includes('/') && !name.includes(kept)) store.files.delete(name)
+    }
+    return 'CURRENT'
+  },
+})
+
 /** @type {readonly Forgery[]} */
 export const nameForgeries = [
   current('CURRENT says that it is one', /varve current 1/, [
@@ -73,6 +87,7 @@ export const nameForgeries = [
     'epoch 01',
     'epoch 9999999999999999',
   ]),
+  current('CURRENT has an epoch that is written in one way', /epoch /, ['epoch 0', 'epoch 00']),
   current('CURRENT has a database id', /database [0-9a-f]+/, [
     'database 00',
     'database',
@@ -104,20 +119,9 @@ export const nameForgeries = [
       return 'CURRENT'
     },
   },
-  {
-    rule: 'CURRENT is there',
-    by: 'open',
-    what: /^CURRENT is missing although /,
-    forge(store) {
-      // Any one kind of file tells of a store.
-      const kept = store.random.pick(['.wal', '.sst', 'MANIFEST-'])
-      store.onFinished = () => {
-        for (const name of [...store.files.keys()])
-          if (!name.includes('/') && !name.includes(kept)) store.files.delete(name)
-      }
-      return 'CURRENT'
-    },
-  },
+  missing('a segment of the log', '.wal'),
+  missing('a table', '.sst'),
+  missing('a MANIFEST', 'MANIFEST-'),
   snapshot('SNAPSHOT says that it is one', 'SNAPSHOT is not what the store writes', /varve snapshot 1/, [
     'varve snapshot 2',
     '',

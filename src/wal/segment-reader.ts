@@ -81,11 +81,8 @@ export class SegmentReader {
     const records = this.#records
     while (records.next() === 'record') {
       const { type } = records
-      if (records.offset === 0) {
-        if (type !== RecordType.header) throw this.#impossible('A segment begins without its header')
-      } else {
-        this.#checkPrefix()
-      }
+      // The first one is the header, which the caller has read.
+      if (records.offset > 0) this.#checkPrefix()
       this.#chain = records.checksum
       this.#length = records.nextOffset
       this.lastType = type
