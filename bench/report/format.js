@@ -3,6 +3,7 @@
 /** @param {number} value @param {import('../workloads/workload.js').Unit} unit */
 export function formatValue(value, unit) {
   if (unit === 'bytes') return formatBytes(value)
+  if (unit === 'share') return value.toFixed(2)
   if (unit === 'ms') return `${value.toFixed(value < 10 ? 2 : 0)} ms`
   if (value >= 1e6) return `${(value / 1e6).toFixed(2)}M`
   if (value >= 1e3) return `${(value / 1e3).toFixed(value < 1e4 ? 1 : 0)}k`

@@ -73,7 +73,7 @@ function cellOf(samples) {
 }
 
 /** @param {import('../workloads/workload.js').Workload} workload */
-const moreIsBetter = ({ unit }) => unit === 'per second'
+const moreIsBetter = ({ unit }) => unit === 'per second' || unit === 'share'
 
 /**
  * @param {import('../workloads/workload.js').Workload[]} workloads
@@ -115,16 +115,17 @@ const ratioOf = (workload, value, other) => (moreIsBetter(workload) ? value / ot
  * @param {Row} row @param {Contender[]} stores @param {Row[]} rows
  */
 function metGoal({ workload, cells, best }, stores, rows) {
-  const { goalRatio, goalRow, goalValue, goalPeer } = workload
+  const { goalRatio, goalRow, goalValue, goalPeer, goalOfAny } = workload
   if (goalRow !== undefined) {
     const row = rows.find((one) => one.workload.name === goalRow)
     const peer = row && bestPeer(row.workload, stores, row.cells)
     return peer && cells.varve && ratioOf(workload, cells.varve.median, peer.value) >= (goalRatio ?? 1)
   }
-  if (goalRatio !== undefined) return best && best.ratio >= goalRatio
-  const own = stores.filter((store) => store.own).flatMap(({ name }) => cells[name]?.median ?? [])
+  if (goalRatio !== undefined && goalPeer === undefined) return best && best.ratio >= goalRatio
+  const judged = goalOfAny ? stores.filter(({ own }) => own).map(({ name }) => name) : ['varve']
+  const own = judged.flatMap((name) => cells[name]?.median ?? [])
   const goal = goalPeer === undefined ? goalValue : cells[goalPeer]?.median
   return goal === undefined || own.length === 0
     ? undefined
-    : own.some((value) => ratioOf(workload, value, goal) >= 1)
+    : own.some((value) => ratioOf(workload, value, goal) >= (goalRatio ?? 1))
 }

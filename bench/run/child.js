@@ -51,9 +51,11 @@ async function run(task) {
     let ownWriteAmplification
     const context = {
       session: await adapter.open(directory, options),
-      reopen: async () => {
-        ownWriteAmplification = context.session.writeAmplification?.()
+      close: async () => {
+        ownWriteAmplification ??= context.session.writeAmplification?.()
         await context.session.close()
+      },
+      open: async () => {
         const watch = new Stopwatch()
         context.session = await adapter.open(directory, options)
         return watch.elapsedMs
@@ -64,11 +66,11 @@ async function run(task) {
       seed: task.seed,
       limitMs: task.limitMs,
       directory,
+      store: task.store,
       written: { bytes: 0 },
     }
     const outcomes = await group.run(context, new Set(task.workloads))
-    ownWriteAmplification ??= context.session.writeAmplification?.()
-    await context.session.close()
+    await context.close()
     const deviceAfter = await deviceBytes()
     const resources = {
       memory: await peakMemory(),

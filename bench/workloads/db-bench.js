@@ -6,7 +6,7 @@ import { sequentialKey } from '../data/keys.js'
 import { drawn } from '../data/random.js'
 import { expect, expectValue } from '../measure/expect.js'
 import { Stopwatch } from '../measure/stopwatch.js'
-import { oneByOne, synchronously, throughAll } from './loops.js'
+import { BATCH, oneByOne, synchronously, throughAll } from './loops.js'
 import { runWanted } from './reads.js'
 import { rate } from './workload.js'
 import { putAwaited } from './writing.js'
@@ -37,12 +37,16 @@ class Written {
     const { session, dataset, written } = context
     const { keys, values } = dataset
     const indexes = drawn({ count: keys.length, below: keys.length, seed: drawSeed })
-    const outcome = await oneByOne(context, indexes.length, (i) => {
-      const value = this.#writes++
-      this.values[indexes[i]] = value
-      return session.put(keys[indexes[i]], values.at(value))
-    })
-    written.bytes += (outcome.details?.operations ?? 0) * dataset.meanEntryBytes
+    const list = Array.from(indexes, (index) => keys[index])
+    const first = this.#writes
+    const outcome = await oneByOne(context, list.length, (i) => session.put(list[i], values.at(first + i)))
+    // What the time limit has left over is written untimed: the reads that follow need all of it.
+    const rest = { at: (/** @type {number} */ i) => values.at(first + i) }
+    for (let i = outcome.details?.operations ?? 0; i < list.length; i += BATCH)
+      await session.putMany(list, rest, i, Math.min(i + BATCH, list.length))
+    for (const [i, index] of indexes.entries()) this.values[index] = first + i
+    this.#writes += list.length
+    written.bytes += list.length * dataset.meanEntryBytes
     await this.check(context)
     return outcome
   }
@@ -136,9 +140,8 @@ export const dbBench = {
         const indexes = dataset.sample(Math.min(keys.length, READS), 7)
         const list = Array.from(indexes, (index) => keys[index])
         const missing = list.map((key) => `${key}.`)
-        const untimed = { ...context, limitMs: Number.POSITIVE_INFINITY }
-        const filled = await state.fill(untimed, 1)
-        const overwritten = await state.fill(untimed, 2)
+        const filled = await state.fill(context, 1)
+        const overwritten = await state.fill(context, 2)
         const present = state.present
         return runWanted(
           {

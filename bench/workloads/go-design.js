@@ -12,6 +12,7 @@ const claimed = (name, title, claim, words) => ({
   ...rate(name, title),
   goal: words ?? `${claim.toLocaleString('en')} claimed`,
   goalValue: claim,
+  goalOfAny: true,
 })
 
 /** @param {import('./workload.js').Context} context @param {Uint32Array} sample */

@@ -91,7 +91,8 @@ export async function seek(context, sample) {
 
 /** @param {Context} context @returns {Promise<Outcome>} */
 async function reopened(context) {
-  const value = await context.reopen()
+  await context.close()
+  const value = await context.open()
   await expectContents(context.session, context.dataset)
   return { value }
 }

@@ -1,12 +1,43 @@
 /** The everyday workloads, each way of writing by itself: 16-byte keys in random order, 100-byte values. */
+import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
 import { withLoopDelay } from '../measure/loop-delay.js'
+import { Stopwatch } from '../measure/stopwatch.js'
 import { memory } from './memory.js'
 import { reads } from './reads.js'
+import { recovery } from './recovery.js'
 import { delays, rate } from './workload.js'
 import { putAwaited, putBatches, putInFlight } from './writing.js'
 
 const SYNCED_PUTS = 5_000
 const SYNCED_PUTS_IN_FLIGHT = 50_000
+const BARE_SYNCS = 2_000
+
+/** @type {import('./workload.js').Workload} */
+const bareShare = {
+  name: 'put-sync-share',
+  title: '… as a share of a bare loop of write and fdatasync',
+  unit: 'share',
+  goal: '≥ 0.9',
+  goalValue: 0.9,
+}
+
+/**
+ * The most that the device gives to one who waits for each write: entries a second, as bytes at the end of a file.
+ * @param {import('./workload.js').Context} context
+ */
+function bareSyncs({ directory, dataset, limitMs }) {
+  const file = openSync(join(directory, '..', 'bare'), 'a')
+  const entry = Buffer.concat([Buffer.from(dataset.keys[0]), dataset.values.at(0)])
+  const watch = new Stopwatch(limitMs)
+  let done = 0
+  for (; done < BARE_SYNCS && watch.elapsedMs < limitMs; done++) {
+    writeSync(file, entry)
+    fdatasyncSync(file)
+  }
+  closeSync(file)
+  return watch.rate(done, done).value
+}
 
 /** @type {import('./workload.js').Family} */
 export const standard = {
@@ -40,8 +71,11 @@ export const standard = {
       title: 'puts with fsync, each awaited',
       sync: true,
       durableOnly: true,
-      workloads: [rate('put-sync', 'put with fsync, each awaited', 1.2)],
-      run: async (context) => ({ 'put-sync': await putAwaited(context, Math.min(context.n, SYNCED_PUTS)) }),
+      workloads: [rate('put-sync', 'put with fsync, each awaited', 1.2), bareShare],
+      run: async (context) => {
+        const outcome = await putAwaited(context, Math.min(context.n, SYNCED_PUTS))
+        return { 'put-sync': outcome, [bareShare.name]: { value: outcome.value / bareSyncs(context) } }
+      },
     },
     {
       name: 'put-sync-64',
@@ -54,6 +88,7 @@ export const standard = {
       }),
     },
     reads,
+    recovery,
     memory,
   ],
 }

@@ -6,7 +6,9 @@
  *
  * @typedef {object} Context
  * @property {import('../stores/session.js').Session} session
- * @property {() => Promise<number>} reopen closes the store and opens it again as `session`; the milliseconds that opening took
+ * @property {() => Promise<void>} close
+ * @property {() => Promise<number>} open opens the closed store again, as `session`; the milliseconds that it took
+ * @property {string} store the name of the store
  * @property {import('../data/dataset.js').Dataset} dataset
  * @property {number} n entries
  * @property {number} operations of the workloads that have a number of their own
@@ -21,7 +23,7 @@
  * @property {Record<string, number>} [details] `operations`, `seconds`; latencies `p50 p99 p999 longest` in microseconds; delays of the event
  *   loop `delayP50 …` in milliseconds
  *
- * @typedef {'per second' | 'bytes' | 'ms'} Unit more is better per second; less is better of the others
+ * @typedef {'per second' | 'share' | 'bytes' | 'ms'} Unit more is better per second, and as a share of what is possible; less is better of the others
  *
  * @typedef {object} Workload
  * @property {string} name
@@ -31,7 +33,8 @@
  * @property {number} [goalRatio] Varve is to be so many times better than the best durable peer
  * @property {string} [goalRow] the workload in which that peer is taken, if it is another one
  * @property {number} [goalValue] Varve is to be at least as good as this, whatever the others do
- * @property {string} [goalPeer] Varve is to be at least as good as this peer
+ * @property {boolean} [goalOfAny] it is enough if Varve reaches that in one of its columns, say in memory
+ * @property {string} [goalPeer] Varve is to be at least as good as this store, or `goalRatio` times as good
  * @property {(outcomes: Outcomes) => number | undefined} [derive] taken from other outcomes of its group
  *
  * @typedef {Record<string, Outcome | undefined>} Outcomes by the name of the workload
