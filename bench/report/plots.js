@@ -78,7 +78,8 @@ export async function ratioPlot({ title, rows }) {
             workload: workload.title,
             one: 1,
             ratio: Math.max(best.ratio, 1e-3),
-            goal: workload.goalRow === undefined ? workload.goalRatio : undefined,
+            // A goal beside another row or store has no place on this axis.
+            goal: workload.goalRow || workload.goalPeer ? undefined : workload.goalRatio,
             state: met === undefined ? 'no goal' : met ? 'goal reached' : 'goal not reached',
             label: `${best.ratio.toFixed(2)} × ${best.store}`,
             better: best.ratio >= 1,

@@ -15,6 +15,7 @@ const COLOURS = {
   'lmdb-nosync': '#66a80f',
   'better-sqlite3': '#8a63d2',
   rocksdb: '#8c7a56',
+  'rocksdb-native': '#b08900',
   'memory-level': '#5f7d95',
 }
 const INK = '#24292f'

@@ -30,7 +30,7 @@ import { allGroups } from '../workloads/index.js'
  *
  * @typedef {object} Answer
  * @property {import('../workloads/workload.js').Outcomes} outcomes
- * @property {Resources} resources
+ * @property {Resources} [resources] not of a program that has workloads of its own
  */
 
 /** @param {Task} task @returns {Promise<Answer>} */
@@ -42,6 +42,7 @@ async function run(task) {
   await mkdir(task.workDirectory, { recursive: true })
   const directory = join(await mkdtemp(join(task.workDirectory, `${task.store}-`)), 'store')
   try {
+    if (adapter.measure) return { outcomes: await adapter.measure(group.name, { ...task, directory }) }
     const dataset = new Dataset(group.count?.(task.n) ?? task.n, task.seed, group.shape)
     await resetPeakMemory()
     const memoryBefore = process.memoryUsage.rss()

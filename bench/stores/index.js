@@ -7,6 +7,7 @@ export const stores = {
   lmdb: async () => (await import('./lmdb.js')).lmdb,
   'lmdb-nosync': async () => (await import('./lmdb.js')).lmdbNoSync,
   'better-sqlite3': async () => (await import('./better-sqlite3.js')).betterSqlite3,
+  'rocksdb-native': async () => (await import('./rocksdb-native.js')).rocksdbNative,
   rocksdb: async () => (await import('./rocksdb.js')).rocksdb,
   'memory-level': async () => (await import('./memory-level.js')).memoryLevel,
 }

@@ -37,6 +37,8 @@
  * @property {string} settings the settings, for the report
  * @property {() => Promise<string>} version
  * @property {(directory: string, options: OpenOptions) => Promise<Session>} open
+ * @property {(group: string, what: { directory: string, n: number, cacheSize: number }) => Promise<import('../workloads/workload.js').Outcomes>} [measure]
+ *   of a program that has workloads of its own, in place of sessions; nothing for a group that it does not have
  */
 
 import { readFile } from 'node:fs/promises'

@@ -12,6 +12,9 @@ import { rate } from './workload.js'
 import { putAwaited } from './writing.js'
 
 const READS = 200_000
+const SYNCED = 5_000
+const SEEKS = 10_000
+const SEEK_LENGTH = 100
 const CHECKED_KEYS = 200
 
 /** @typedef {import('./workload.js').Context} Context */
@@ -32,18 +35,56 @@ class Written {
     return this.values.reduce((sum, value) => sum + (value < 0 ? 0 : 1), 0)
   }
 
-  /** @param {Context} context @param {number} drawSeed @returns {Promise<Outcome>} */
+  /** Of each key, how many there are from it on. */
+  following() {
+    const counts = new Uint32Array(this.values.length)
+    let count = 0
+    for (let index = counts.length - 1; index >= 0; index--) {
+      if (this.values[index] >= 0) count++
+      counts[index] = count
+    }
+    return counts
+  }
+
+  /** One put after the other. @param {Context} context @param {number} drawSeed @returns {Promise<Outcome>} */
   async fill(context, drawSeed) {
+    const { session } = context
+    return this.#fill(context, drawSeed, (list, values) =>
+      oneByOne(context, list.length, (i) => session.put(list[i], values.at(i))),
+    )
+  }
+
+  /** Batches of 100. @param {Context} context @param {number} drawSeed @returns {Promise<Outcome>} */
+  async fillBatches(context, drawSeed) {
+    const { session } = context
+    return this.#fill(context, drawSeed, async (list, values) => {
+      const batches = Math.ceil(list.length / BATCH)
+      const put = (/** @type {number} */ i) =>
+        session.putMany(list, values, i * BATCH, Math.min((i + 1) * BATCH, list.length))
+      const outcome = await oneByOne(context, batches, put, { each: BATCH })
+      return {
+        ...outcome,
+        details: { ...outcome.details, operations: (outcome.details?.operations ?? 0) * BATCH },
+      }
+    })
+  }
+
+  /**
+   * @param {Context} context @param {number} drawSeed
+   * @param {(list: string[], values: { at: (index: number) => Buffer }) => Promise<Outcome>} write tells with `operations` how many it has written
+   * @returns {Promise<Outcome>}
+   */
+  async #fill(context, drawSeed, write) {
     const { session, dataset, written } = context
-    const { keys, values } = dataset
+    const { keys } = dataset
     const indexes = drawn({ count: keys.length, below: keys.length, seed: drawSeed })
     const list = Array.from(indexes, (index) => keys[index])
     const first = this.#writes
-    const outcome = await oneByOne(context, list.length, (i) => session.put(list[i], values.at(first + i)))
+    const values = { at: (/** @type {number} */ i) => dataset.values.at(first + i) }
+    const outcome = await write(list, values)
     // What the time limit has left over is written untimed: the reads that follow need all of it.
-    const rest = { at: (/** @type {number} */ i) => values.at(first + i) }
     for (let i = outcome.details?.operations ?? 0; i < list.length; i += BATCH)
-      await session.putMany(list, rest, i, Math.min(i + BATCH, list.length))
+      await session.putMany(list, values, i, Math.min(i + BATCH, list.length))
     for (const [i, index] of indexes.entries()) this.values[index] = first + i
     this.#writes += list.length
     written.bytes += list.length * dataset.meanEntryBytes
@@ -74,14 +115,19 @@ function readKeys(context, list, expected) {
     : oneByOne(context, list.length, async (i) => check(await get(list[i]), i))
 }
 
-/** @param {Context} context @param {Uint32Array} indexes @param {Written} state */
-function seekRandom(context, indexes, state) {
+/** @param {Context} context @param {Uint32Array} indexes @param {Written} state @param {number} length entries of each seek */
+function seekRandom(context, indexes, state, length) {
   const { session, dataset } = context
-  const last = state.values.findLastIndex((value) => value >= 0)
-  return oneByOne(context, indexes.length, async (i) => {
-    const seen = await session.seek(dataset.keys[indexes[i]], 1)
-    expect(seen === (indexes[i] <= last ? 1 : 0), 'a seek finds the next entry')
-  })
+  const following = state.following()
+  return oneByOne(
+    context,
+    indexes.length,
+    async (i) => {
+      const seen = await session.seek(dataset.keys[indexes[i]], length)
+      expect(seen === Math.min(length, following[indexes[i]]), 'a seek gives what follows')
+    },
+    { each: length },
+  )
 }
 
 /** From the first key to the last, those that are not there as well. @param {Context} context */
@@ -103,6 +149,16 @@ async function compact({ session }) {
   return { value: watch.elapsedMs }
 }
 
+/** The reference is RocksDB in C++, where its `db_bench` is installed. @param {string} name @param {string} title @param {number} goalRatio */
+const beside = (name, title, goalRatio) => ({
+  ...rate(name, title),
+  goal: `≥ ${goalRatio} × db_bench`,
+  goalRatio,
+  goalPeer: 'rocksdb-native',
+})
+
+const stores = ['varve', 'classic-level', 'lmdb', 'better-sqlite3', 'rocksdb', 'rocksdb-native']
+
 /** @type {import('./workload.js').Family} */
 export const dbBench = {
   name: 'db_bench',
@@ -114,23 +170,44 @@ export const dbBench = {
     {
       name: 'fillseq',
       title: 'fillseq',
+      stores,
       shape: { keyOf: sequentialKey },
       workloads: [rate('fillseq', 'fillseq')],
       run: async (context) => ({ fillseq: await putAwaited(context) }),
     },
     {
+      name: 'fillbatch',
+      title: 'fillrandom in batches',
+      stores,
+      shape: { keyOf: sequentialKey },
+      workloads: [beside('fillbatch', 'fillrandom, batches of 100', 1.2)],
+      run: async (context) => ({ fillbatch: await new Written(context.n).fillBatches(context, 1) }),
+    },
+    {
+      name: 'fillsync',
+      title: 'fillsync',
+      stores,
+      sync: true,
+      count: (n) => Math.min(n, SYNCED),
+      shape: { keyOf: sequentialKey },
+      workloads: [beside('fillsync', 'fillsync', 0.9)],
+      run: async (context) => ({ fillsync: await new Written(context.dataset.keys.length).fill(context, 1) }),
+    },
+    {
       name: 'fillrandom-on',
       title: 'fillrandom and what follows',
+      stores,
       shape: { keyOf: sequentialKey },
       workloads: [
-        rate('fillrandom', 'fillrandom'),
+        beside('fillrandom', 'fillrandom', 1.5),
         rate('overwrite', 'overwrite'),
         { name: 'compact', title: 'compact', unit: 'ms' },
-        rate('readrandom', 'readrandom'),
-        rate('readmissing', 'readmissing'),
-        rate('readseq', 'readseq'),
-        rate('readreverse', 'readreverse'),
+        beside('readrandom', 'readrandom', 1),
+        beside('readmissing', 'readmissing', 0.4),
+        beside('readseq', 'readseq', 0.5),
+        beside('readreverse', 'readreverse', 0.5),
         rate('seekrandom', 'seekrandom'),
+        beside('seekrandom-100', 'seekrandom, then 100 entries', 0.4),
         rate('deleteseq', 'deleteseq'),
       ],
       run: async (context, wanted) => {
@@ -152,7 +229,8 @@ export const dbBench = {
             readmissing: () => readKeys(context, missing, () => false),
             readseq: () => throughAll(context, present, session.scan),
             readreverse: () => throughAll(context, present, session.scanReverse),
-            seekrandom: () => seekRandom(context, indexes, state),
+            seekrandom: () => seekRandom(context, indexes, state, 1),
+            'seekrandom-100': () => seekRandom(context, indexes.subarray(0, SEEKS), state, SEEK_LENGTH),
             deleteseq: () => deleteInOrder(context),
           },
           wanted,
