@@ -255,7 +255,8 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
   }
 
   #replaceAlone(added: AddedTables, above: number, then: (sequence: number) => void): Promise<void> {
-    return this.keepAlive.during(this.pipeline.alone('os', () => this.#replaceContents(added, above, then)))
+    const work = (): Promise<void> => this.#replaceContents(added, above, then)
+    return this.keepAlive.during(this.pipeline.alone('memory', work)) // Behind it nothing is left to be logged.
   }
 
   async #replaceContents(added: AddedTables, above: number, then: (sequence: number) => void): Promise<void> {

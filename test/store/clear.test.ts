@@ -223,6 +223,21 @@ describe('clear', () => {
     expect(await store.count()).toBe(0)
   })
 
+  test('is not refused any more once it has happened', async () => {
+    const fileSystem = new FaultFileSystem(new MemoryFileSystem())
+    await using store = await openOn(fileSystem, { walSegmentSize: 300_000, memtableSize: 1 << 20 })
+    for (let i = 0; i < 28; i++) await store.set(`key ${i}`, 'x'.repeat(10_000))
+    // A log as long as this is rotated behind a clearing: sealed, but without room for the header of the next segment.
+    const fault = fileSystem.fail({ kind: 'write', path: /\.wal$/, after: 1, errno: 'ENOSPC', forGood: true })
+    await store.clear()
+    expect(fault.struck).toBeGreaterThan(0)
+    expect(await store.count()).toBe(0)
+    await expect(store.set('more', '1')).rejects.toMatchObject({ code: 'NO_SPACE' })
+    fault.cancel()
+    await store.set('more', '1')
+    expect(await store.count()).toBe(1)
+  })
+
   test('leaves a store that only reads when a sync of the MANIFEST failed', async () => {
     const fileSystem = new FaultFileSystem(new MemoryFileSystem())
     await using store = await openOn(fileSystem)
