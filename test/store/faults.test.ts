@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { VarveError } from '../../src/base/errors.js'
 import { FaultFileSystem } from '../../src/env/fault-file-system.js'
 import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
@@ -66,6 +67,25 @@ describe('no space', () => {
           .reduce((sum, { tables }) => sum + tables, 0),
     ).toBeGreaterThan(0)
     await checkFilled(store, 0, 30)
+  })
+
+  test("what 'memory' writes have left in memory is logged when there is room again, though nobody writes any more", async () => {
+    const memory = new MemoryFileSystem()
+    const faults = new FaultFileSystem(memory)
+    const clock = new ManualClock()
+    const options = { ...TINY, durability: 'memory', syncInterval: 100 } as const
+    const store = await openText({ ...options, fileSystem: faults, clock })
+    const errors: VarveError[] = []
+    store.on('error', (error) => errors.push(error))
+    const fault = faults.fail({ kind: 'write', path: /\.wal$/, errno: 'ENOSPC', forGood: true })
+    await store.set('key', 'value')
+    await until(() => errors.length > 0, 'the log to be tried')
+    await clock.advanceInTurns(1000)
+    fault.cancel()
+    await clock.advanceInTurns(200)
+    await until(() => store.stats().wal.syncedSequence === 1, 'the sync')
+    const survivor = await openText({ ...TINY, fileSystem: memory.crash('nothing', Math.random) })
+    expect(await survivor.get('key')).toBe('value')
   })
 
   test('no half-written table is left behind', async () => {

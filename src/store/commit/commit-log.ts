@@ -49,6 +49,7 @@ export class CommitLog implements CommitJournal {
   #logLaterDue = false
   #syncTimer: Timer | undefined
   #rotation: Promise<void> | undefined
+  #closed = false
 
   constructor(settings: CommitLogSettings) {
     this.#settings = settings
@@ -170,6 +171,8 @@ export class CommitLog implements CommitJournal {
   }
 
   close(): Promise<void> {
+    this.#closed = true
+    this.#cancelSync()
     return this.#settings.wal.close()
   }
 
@@ -208,12 +211,12 @@ export class CommitLog implements CommitJournal {
 
   #tryToLog(): void {
     const { wal, onTrouble } = this.#settings
-    // What cannot be logged now goes with the next group that is.
-    if (this.#unlogged.count === 0 || wal.failed !== undefined || wal.full || this.#rotation !== undefined)
-      return
+    if (this.#unlogged.count === 0 || wal.failed !== undefined) return
+    // What cannot be logged now goes with the next group that is, or with the next sync.
+    this.#syncLater()
+    if (wal.full || this.#rotation !== undefined) return
     try {
       this.#logUnlogged()
-      this.#syncLater()
     } catch (error) {
       const failure = this.#failed(error)
       if (wal.failed === undefined) queueMicrotask(() => onTrouble(failure))
@@ -227,12 +230,14 @@ export class CommitLog implements CommitJournal {
   }
 
   #syncLater(): void {
-    const { syncIntervalMs, clock } = this.#settings
-    if (syncIntervalMs === 0 || this.#syncTimer !== undefined) return
+    const { syncIntervalMs, clock, wal } = this.#settings
+    if (syncIntervalMs === 0 || this.#syncTimer !== undefined || this.#closed) return
     this.#syncTimer = clock.after(syncIntervalMs, () => {
       this.#syncTimer = undefined
-      // A failure reaches everybody through `onFailure`.
-      this.sync().catch(() => undefined)
+      this.sync().catch(() => {
+        // A failed sync reaches everybody through `onFailure`; what had no room yet is tried again.
+        if (wal.failed === undefined) this.#syncLater()
+      })
     })
   }
 
