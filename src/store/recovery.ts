@@ -260,15 +260,20 @@ async function collectOrphans(
 ): Promise<void> {
   const live = new Set(replayed.segments.map(({ number }) => number))
   const isLive = (number: number): boolean => wal !== undefined && (live.has(number) || number >= wal.number)
-  try {
-    await wal?.release(versions.flushedSequence)
+  // What resists stays for the next open, and keeps nothing else from going.
+  const attempt = async (work: () => Promise<unknown> | undefined): Promise<void> => {
+    try {
+      await work()
+    } catch (error) {
+      events.emit('error', ioError(error, 'collecting orphans in', directory))
+    }
+  }
+  await attempt(() => wal?.release(versions.flushedSequence))
+  await attempt(async () => {
     const names = await fileSystem.readdir(directory)
     for (const name of versions.collectOrphans(names, isLive)) {
-      await fileSystem.unlink(`${directory}/${name}`)
+      await attempt(() => fileSystem.unlink(`${directory}/${name}`))
     }
-    await collectSnapshotLeftovers(fileSystem, directory)
-  } catch (error) {
-    // They stay for the next open.
-    events.emit('error', ioError(error, 'collecting orphans in', directory))
-  }
+  })
+  await attempt(() => collectSnapshotLeftovers(fileSystem, directory))
 }

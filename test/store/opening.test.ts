@@ -99,6 +99,21 @@ describe.each(places)('opening, %s', (placeName, place) => {
     expect(await fileSystem.readdir(directory)).toContain('notes.txt')
   })
 
+  test("a directory of somebody else's under a temporary name keeps nothing that is left over from going", async () => {
+    const { fileSystem, directory } = await place()
+    await (await openText({ path: directory, fileSystem, executor })).close()
+    await fileSystem.mkdir(`${directory}/a.tmp`)
+    for (const name of ['000800.sst', 'b.tmp', 'snapshots/c.tmp/CURRENT']) {
+      await write(fileSystem, `${directory}/${name}`, 'left over')
+    }
+    await openText({ path: directory, fileSystem, executor })
+    const names = await fileSystem.readdir(directory)
+    expect(names).toContain('a.tmp')
+    expect(names).not.toContain('000800.sst')
+    expect(names).not.toContain('b.tmp')
+    expect(await fileSystem.readdir(`${directory}/snapshots`)).toEqual([])
+  })
+
   test('two at once: the second is LOCKED and told by whom', async () => {
     const { fileSystem, directory } = await place()
     const began = Date.now()
