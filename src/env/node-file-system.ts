@@ -27,6 +27,14 @@ const flags: Readonly<Record<OpenMode, number>> = {
   modify: O_RDWR | ONLY_FILES,
 }
 
+/** Node refuses to move 2 GiB and more at once, which a log segment with a large batch may have. */
+const MOST_BYTES = 2 ** 30
+
+/** How much of `bytes` is moved by one call. */
+function atMost({ length }: Uint8Array): number {
+  return Math.min(length, MOST_BYTES)
+}
+
 class NodeFile implements File {
   readonly #path: string
   readonly #descriptor: number
@@ -42,18 +50,18 @@ class NodeFile implements File {
 
   readSync(target: Uint8Array, position: number): number {
     this.#assertOpen('read')
-    return fs.readSync(this.#descriptor, target, 0, target.length, position)
+    return fs.readSync(this.#descriptor, target, 0, atMost(target), position)
   }
 
   read(target: Uint8Array, position: number): Promise<number> {
     return this.#run<number>('read', (done) => {
-      fs.read(this.#descriptor, target, 0, target.length, position, done)
+      fs.read(this.#descriptor, target, 0, atMost(target), position, done)
     })
   }
 
   writeSync(source: Uint8Array, position: number): number {
     this.#assertOpen('write')
-    return fs.writeSync(this.#descriptor, source, 0, source.length, position)
+    return fs.writeSync(this.#descriptor, source, 0, atMost(source), position)
   }
 
   sync(): Promise<void> {
@@ -208,12 +216,29 @@ export class NodeFileSystem implements FileSystem {
   }
 }
 
+/** More than the record of a holder takes. */
+const MOST_LOCK_BYTES = 64 * 1024
+
+/** The text of a lock file, no more of it than a record takes. What is no file has none, and a pipe is not waited for. */
 async function readTextIfAny(path: string): Promise<string | undefined> {
+  let file: fs.promises.FileHandle
   try {
-    return await fs.promises.readFile(path, 'utf8')
+    file = await fs.promises.open(path, flags.read)
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined
+    const errno = errnoOf(error)
+    if (errno === 'ENOENT') return undefined
+    if (errno === 'ELOOP') return ''
     throw error
+  }
+  try {
+    const bytes = Buffer.alloc(MOST_LOCK_BYTES)
+    let length = 0
+    for (let more = 1; more > 0 && length < bytes.length; length += more) {
+      more = (await file.read(bytes, length, bytes.length - length)).bytesRead
+    }
+    return bytes.toString('utf8', 0, length)
+  } finally {
+    await file.close()
   }
 }
 

@@ -294,6 +294,25 @@ describe.each(implementations)('%s', (_name, make) => {
 })
 
 describe('NodeFileSystem', () => {
+  it('moves a part of what is too much for one call', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'varve-env-'))
+    const fileSystem = new NodeFileSystem()
+    try {
+      const file = await fileSystem.open(join(root, 'large'), 'create')
+      // Nothing of it is ever touched.
+      const much = new Uint8Array(2 ** 31 + 8)
+      await file.truncate(much.length)
+      expect(await file.read(much, much.length - 5)).toBe(5)
+      expect(file.readSync(much, much.length - 5)).toBe(5)
+      await file.close()
+      const unwritable = await fileSystem.open(join(root, 'large'), 'read')
+      expect(() => unwritable.writeSync(much, 0)).toThrow('EBADF')
+      await unwritable.close()
+    } finally {
+      await rm(root, { recursive: true, force: true })
+    }
+  })
+
   it.skipIf(process.platform === 'win32')(
     'opens no link, which may lead anywhere, and waits for no pipe',
     async () => {

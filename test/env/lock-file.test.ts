@@ -1,8 +1,8 @@
 /** The lock between processes: real files, real processes, real deaths. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { promises, writeFileSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { constants, promises, writeFileSync } from 'node:fs'
+import { mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
@@ -149,9 +149,18 @@ describe('a lock file', () => {
   })
 
   describe('that cannot be removed', () => {
-    /** Lets all calls of one function of the file system fail. */
-    function fails(name: 'rm' | 'open' | 'readFile', code: string): void {
-      vi.spyOn(promises, name).mockRejectedValue(Object.assign(new Error(name), { code }))
+    /** Lets what removes, reads or writes a lock file fail from now on. */
+    function fails(what: 'removing' | 'reading' | 'writing', code: string): void {
+      const error = Object.assign(new Error(what), { code })
+      if (what === 'removing') {
+        vi.spyOn(promises, 'rm').mockRejectedValue(error)
+        return
+      }
+      const { open } = promises
+      vi.spyOn(promises, 'open').mockImplementation((name, flags, mode) => {
+        const reads = typeof flags === 'number' && (flags & constants.O_RDWR) === 0
+        return reads === (what === 'reading') ? Promise.reject(error) : open(name, flags, mode)
+      })
     }
     afterEach(() => vi.restoreAllMocks())
 
@@ -160,7 +169,7 @@ describe('a lock file', () => {
       const lock = await fileSystem.lock(path)
       const before = await readFile(path, 'utf8')
       expect(await contender.ask('take')).toBe('ELOCKED')
-      fails('rm', 'EACCES')
+      fails('removing', 'EACCES')
       await lock.release()
       expect(await readFile(path, 'utf8')).toBe(before.replace('"held":1', '"held":0'))
       expect(await fileSystem.lockHolder(path)).toBeUndefined()
@@ -172,8 +181,8 @@ describe('a lock file', () => {
     it('nor written, is known to be let go of in this process, and held for others', async () => {
       const contender = await Contender.started()
       const lock = await fileSystem.lock(path)
-      fails('rm', 'EACCES')
-      fails('open', 'EROFS')
+      fails('removing', 'EACCES')
+      fails('writing', 'EROFS')
       await expect(lock.release()).rejects.toMatchObject({ code: 'EACCES' })
       vi.restoreAllMocks()
       expect(await contender.ask('take')).toBe('ELOCKED')
@@ -184,7 +193,7 @@ describe('a lock file', () => {
     it('leaves that of another holder alone, whatever became of the name', async () => {
       const lock = await fileSystem.lock(path)
       const other = JSON.stringify({ ...JSON.parse(await readFile(path, 'utf8')), token: 'other' })
-      fails('readFile', 'EMFILE')
+      fails('reading', 'EMFILE')
       writeFileSync(path, other)
       await lock.release()
       vi.restoreAllMocks()
@@ -297,6 +306,28 @@ describe('a hostile lock file', () => {
     await writeFile(path, `{"pid":1,"host":"elsewhere","since":${since},"token":"token"}`)
     await (await fileSystem.lock(path)).release()
   })
+
+  it.skipIf(process.platform === 'win32')(
+    'that is a pipe, a link or huge is taken over at once',
+    async () => {
+      const path = join(root, 'LOCK')
+      const makers = [
+        async () => execFileSync('mkfifo', [path]),
+        () => symlink('/dev/zero', path),
+        async () => {
+          await writeFile(path, '')
+          await truncate(path, 2 ** 40)
+        },
+      ]
+      for (const make of makers) {
+        await make()
+        expect(await new NodeFileSystem().lockHolder(path)).toBeUndefined()
+        const lock = await new NodeFileSystem().lock(path)
+        await lock.release()
+        expect(await readdir(root)).toEqual([])
+      }
+    },
+  )
 })
 
 describe('the start time of a process', () => {
