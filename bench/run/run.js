@@ -85,7 +85,7 @@ export const contendersOf = ({ stores, storesNamed }, group) =>
 export const DEFAULT_STORES = ['varve', 'classic-level', 'lmdb', 'better-sqlite3', 'rocksdb']
 
 /**
- * Runs what the journal does not have yet. Ctrl+C ends it behind the task that runs; what is there is reported, and can be gone on with.
+ * Runs what the journal does not have yet. Ctrl+C ends it: what has ended by then is reported, and can be gone on with.
  * @param {import('./journal.js').Journal} journal
  * @param {Family[]} families
  * @param {{ directory: string, out: string }} where
@@ -102,11 +102,12 @@ export async function run(journal, families, { directory, out }) {
   console.error(`${tasks.length} processes, one after the other; ${await forecast(plan, tasks, out)}.`)
   await mkdir(directory, { recursive: true })
   const workDirectory = await mkdtemp(join(directory, 'varve-bench-'))
+  let done = 0
   let interrupted = false
   const interrupt = () => {
     if (interrupted) process.exit(130)
     interrupted = true
-    console.error('\nEnding behind this task; once more to end at once.')
+    console.error('\nEnding; once more to end at once.')
   }
   process.on('SIGINT', interrupt)
   const bar = progress(tasks.length)
@@ -125,6 +126,7 @@ export async function run(journal, families, { directory, out }) {
       // A child that Ctrl+C has ended as well has nothing to say.
       if (interrupted && 'error' in answer) break
       await journal.add({ store, group: group.name, n, round, seconds, ...answer })
+      done++
       bar.end()
     }
   } finally {
@@ -132,7 +134,7 @@ export async function run(journal, families, { directory, out }) {
     process.off('SIGINT', interrupt)
     await rm(workDirectory, { recursive: true, force: true })
   }
-  return !interrupted
+  return done === tasks.length
 }
 
 /**
