@@ -36,6 +36,8 @@ export interface Basis {
   readonly manifest: string | undefined
   /** Whether that is the newest one that was ever live. */
   readonly isNewest: boolean
+  /** Whether it is as it was when the store was closed in order: then no edit of it is lost. */
+  readonly isSealed: boolean
   /** The largest epoch of all MANIFESTs. */
   readonly epoch: number
   /** Facts about the store, out of a damaged MANIFEST if need be. */
@@ -77,6 +79,7 @@ export async function findBasis(
     databaseId,
     state: chosen?.contents?.state,
     manifest: chosen?.name,
+    isSealed: (current?.sealedLength ?? 0) > 0 && chosen?.number === current?.manifestNumber,
     isNewest: isNewest && candidates.every(({ identity }) => identity !== undefined),
     epoch: Math.max(current?.epoch ?? 0, ...candidates.map(({ identity }) => identity?.epoch ?? 0)),
     properties: chosen?.contents?.state.properties ?? Object.assign({}, ...ours.map((one) => one.properties)),

@@ -1,9 +1,10 @@
 /**
  * Writes a sound store out of a damaged one, into a new directory.
  *
- * With the newest MANIFEST, or one whose tables are exactly those in the directory, every table keeps its place: sound
- * ones get a second name, damaged ones are written anew out of what can be read of them. Without one, all tables that
- * there are and the log are merged into one sorted run: of each key the newest version that is left.
+ * With the newest MANIFEST, unless its last edits are lost, or one whose tables are exactly those in the directory, every
+ * table keeps its place: sound ones get a second name, damaged ones are written anew out of what can be read of them.
+ * Without one, all tables that there are and the log are merged into one sorted run: of each key the newest version that is
+ * left.
  * The result has no log: what the log held is in tables.
  */
 import { compareKeys } from '../base/bytes.js'
@@ -26,7 +27,7 @@ import { type Basis, footerOf } from './basis.js'
 import { DamageFindings } from './damage.js'
 import { Losses, placeOf } from './loss.js'
 import type { Progress } from './progress.js'
-import { salvageLog } from './salvage-log.js'
+import { readHeaders, salvageLog } from './salvage-log.js'
 import { TableSource } from './table-source.js'
 import { checkTable, tablesOf } from './verify-tables.js'
 
@@ -98,7 +99,7 @@ class Rebuild {
     if (basis.properties.keyEncoding === undefined) this.#losses.uncertainties.add('key-encoding')
     const { state } = basis
     const numbers = names.flatMap((name) => numberOf(name, 'sst'))
-    const isTrue = state !== undefined && (basis.isNewest || namesExactly(state, numbers))
+    const isTrue = state !== undefined && (await this.#isTrue(state, numbers))
     const { added, groups, operations } = isTrue
       ? await this.#byManifest(state)
       : await this.#byTables(numbers)
@@ -122,6 +123,35 @@ class Rebuild {
       logGroups: groups,
       logOperations: operations,
     }
+  }
+
+  /** Whether the MANIFEST tells of the store as it was last. */
+  async #isTrue(state: ManifestState, numbers: readonly number[]): Promise<boolean> {
+    const { basis } = this.#settings
+    if (namesExactly(state, numbers)) return true
+    return basis.isNewest && (basis.isSealed || !(await this.#hasLostEdits(state, numbers)))
+  }
+
+  /**
+   * Whether edits are lost that put tables which are there and not named in the place of others, or of a part of the log:
+   * neither goes before the edit that allows it.
+   */
+  async #hasLostEdits(state: ManifestState, numbers: readonly number[]): Promise<boolean> {
+    const named = [...state.version.tables()].map(({ table }) => table.number)
+    if (numbers.every((number) => named.includes(number))) return false
+    if (!named.every((number) => numbers.includes(number))) return true
+    const segments = this.#segmentsOf(state)
+    const headers = await readHeaders({ ...this.#settings, directory: this.#settings.source }, segments)
+    const bases = [...headers.values()].map(({ baseSequence }) => baseSequence)
+    return bases.length > 0 && Math.min(...bases) > state.flushedSequence
+  }
+
+  /** The log segments that count. */
+  #segmentsOf(state: ManifestState | undefined): number[] {
+    const numbers = this.#settings.names.flatMap((name) => numberOf(name, 'wal'))
+    return state === undefined || state.logged
+      ? numbers
+      : numbers.filter((number) => number >= state.logNumber)
   }
 
   async #byManifest(state: ManifestState): Promise<{ added: Added[]; groups: number; operations: number }> {
@@ -246,15 +276,12 @@ class Rebuild {
   ): Promise<{ tables: TableMetadata[]; groups: number; operations: number }> {
     const { fileSystem, source, databaseId, names, progress } = this.#settings
     const tables: TableMetadata[] = []
-    const numbers = names.flatMap((name) => numberOf(name, 'wal'))
-    const counting =
-      state === undefined || state.logged ? numbers : numbers.filter((number) => number >= state.logNumber)
     const known = state && knownLog(state)
     const { groups, operations, lastSequence } = await salvageLog({
       fileSystem,
       directory: source,
       databaseId,
-      numbers: counting,
+      numbers: this.#segmentsOf(state),
       fromSequence: state?.flushedSequence ?? 0,
       isContinuous: state !== undefined,
       ...(known === undefined ? {} : { known }),

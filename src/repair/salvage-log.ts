@@ -70,6 +70,7 @@ export async function salvageLog(salvage: LogSalvage): Promise<SalvagedLog> {
     )
     if (bytes.length < knownLength) {
       const error = corruption('The log ends before what was on the device', path, bytes.length)
+      losses.uncertainties.add('log-hole')
       losses.add({ ...placeOf(name, error), sequences: { first: next, last: undefined } })
     }
     const problems = await salvageSegment(
@@ -123,8 +124,8 @@ function overlap(a: SequenceRange | undefined, b: SequenceRange | undefined): bo
 }
 
 /** The headers that can be read, of segments that are this store's. */
-async function readHeaders(
-  { fileSystem, directory, databaseId }: LogSalvage,
+export async function readHeaders(
+  { fileSystem, directory, databaseId }: Pick<LogSalvage, 'fileSystem' | 'directory' | 'databaseId'>,
   numbers: readonly number[],
 ): Promise<Map<number, SegmentHeader>> {
   const headers = new Map<number, SegmentHeader>()

@@ -112,12 +112,19 @@ function* partsOf({
         end: payloadEnd,
       })
     }
-    for (const { offset, why } of damagedRuns(reader, 0, onRecord)) {
+    let damagedTo = 0
+    for (const { offset, end, why } of damagedRuns(reader, 0, onRecord)) {
       yield* groups
       groups = []
+      damagedTo = end
       yield { error: corruption(why, path, offset), isTorn: offset >= synced && offset > 0 }
     }
     yield* groups
+    // Zeros up to the end are no damage, unless something else is known to have been there.
+    const { offset } = reader
+    if (damagedTo < bytes.length && offset < Math.min(knownLength, bytes.length)) {
+      yield { error: corruption('The log has gone blank', path, offset), isTorn: false }
+    }
   } catch (error) {
     if (!(error instanceof VarveError)) throw error
     yield { error, isTorn: false }

@@ -201,6 +201,28 @@ describe('repair', () => {
     }
   })
 
+  test('takes zeros for lost where the log is known to have been longer', async () => {
+    for (const name of namesOf(small.closed, 'wal')) {
+      const bytes = bytesOf(small.closed, name)
+      for (let at = 0; at < bytes.length; at += 56) {
+        const { report, state } = await repaired(withFile(small.closed, name, bytes.slice().fill(0, at)))
+        expectAllBut(report, state)
+        expect(report.complete, `${name} from ${at} on`).toBe(false)
+        expect(report.uncertain, `${name} from ${at} on`).toEqual(['log-hole'])
+      }
+    }
+  })
+
+  test('takes the tables that there are for those of a MANIFEST that has lost its last edits', async () => {
+    const [name] = namesOf(small.crashed, 'manifest')
+    const bytes = bytesOf(small.crashed, name)
+    for (let length = 0; length < bytes.length; length += 24) {
+      const { report, state } = await repaired(withFile(small.crashed, name, bytes.slice(0, length)))
+      expect(shownState(state), `${length} bytes`).toBe(shownState(small.state))
+      expect(report.lost).toEqual([])
+    }
+  })
+
   test('refuses what it must not do', async () => {
     const fileSystem = await diskOf(small.closed)
     const refusalOf = (path: string, out: string): Promise<unknown> =>
