@@ -91,13 +91,13 @@ export async function ratioPlot({ title, rows }) {
   const x = {
     field: 'ratio',
     type: 'quantitative',
-    scale: { type: 'log', padding: 90 },
+    scale: { type: 'log', nice: false, padding: 120 },
     title: 'Varve ÷ best durable peer (logarithmic)',
   }
   return render({
     title: { text: title, subtitle: 'Right of 1 × Varve is better; the short strokes are the goals' },
     data: { values },
-    width: 480,
+    width: 620,
     height: { step: 22 },
     layer: [
       { mark: { type: 'rule', strokeDash: [4, 3] }, encoding: { x: { datum: 1, type: 'quantitative' } } },

@@ -39,9 +39,10 @@ export const facetFor = (values) => ({
   type: 'nominal',
   title: null,
   sort: [...new Set(values.map(({ workload }) => workload))],
-  header: { labelColor: INK, labelFontWeight: 'bold', labelLimit: 400, labelPadding: 6 },
+  header: { labelColor: INK, labelFontWeight: 'bold', labelLimit: 0, labelPadding: 6 },
 })
 
+/** Without a browser Vega guesses the width of a text, too wide, and would cut labels that have room: no limits. */
 const config = {
   background: undefined,
   font: 'system-ui, sans-serif',
@@ -53,9 +54,9 @@ const config = {
     tickColor: INK,
     labelColor: INK,
     titleColor: INK,
-    labelLimit: 320,
+    labelLimit: 0,
   },
-  legend: { labelColor: INK, titleColor: INK, orient: 'bottom', labelLimit: 320 },
+  legend: { labelColor: INK, titleColor: INK, orient: 'bottom', labelLimit: 0 },
   title: { color: INK, subtitleColor: INK, anchor: 'start', offset: 14, fontSize: 15 },
   text: { color: INK },
   rule: { color: INK },
