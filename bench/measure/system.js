@@ -31,6 +31,9 @@ export async function peakMemory() {
   return (await procStatus('VmHWM', 'self')) ?? process.resourceUsage().maxRSS * 1024
 }
 
+/** The memory of this process that is not pages of files, which the system can take back, in bytes (Linux). */
+export const anonymousMemory = () => procStatus('RssAnon', 'self')
+
 /** The resident memory of another process, in bytes (Linux). @param {number} pid */
 export const residentMemory = (pid) => procStatus('VmRSS', pid)
 

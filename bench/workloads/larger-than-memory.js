@@ -6,7 +6,7 @@ import { randomIntegers } from '../data/random.js'
 import { expect, expectContents, expectLength } from '../measure/expect.js'
 import { withLoopDelay } from '../measure/loop-delay.js'
 import { Stopwatch } from '../measure/stopwatch.js'
-import { directorySize, peakMemory } from '../measure/system.js'
+import { anonymousMemory, directorySize, peakMemory } from '../measure/system.js'
 import { BATCH, inFlight, oneByOne } from './loops.js'
 import { runWanted } from './reads.js'
 import { delays, rate } from './workload.js'
@@ -129,6 +129,7 @@ export const largerThanMemory = {
           derive: (outcomes) => outcomes['l-load']?.details?.quarterMemory,
         },
         bytes('l-memory-loaded', 'resident when loaded'),
+        bytes('l-memory-own', '… without the pages of files'),
         bytes('l-memory', 'peak memory of the process'),
       ],
       run: async (context, wanted) => {
@@ -136,6 +137,7 @@ export const largerThanMemory = {
         const loaded = await withLoopDelay(() => load(context))
         const entries = loaded.details.operations
         const memory = process.memoryUsage.rss()
+        const ownMemory = await anonymousMemory()
         const settling = new Stopwatch()
         await session.settle()
         const settledMs = settling.elapsedMs
@@ -149,6 +151,7 @@ export const largerThanMemory = {
             'l-settle': () => ({ value: settledMs }),
             'l-disk': async () => ({ value: await directorySize(directory) }),
             'l-memory-loaded': () => ({ value: memory }),
+            'l-memory-own': () => (ownMemory === undefined ? undefined : { value: ownMemory }),
             'l-get': () => {
               const keys = randomKeys(context, entries, gets, 1)
               return oneByOne(context, gets, (i) => get(keys[i]))
