@@ -1,6 +1,7 @@
 /** What the operating system knows: memory of a process, files of a directory, the machine. */
+import { spawnSync } from 'node:child_process'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { cpus, totalmem } from 'node:os'
+import { cpus, loadavg, totalmem } from 'node:os'
 import { join } from 'node:path'
 
 /** The bytes that the files below `directory` take on the disk; 0 where there is none. @param {string} directory */
@@ -37,7 +38,16 @@ export const anonymousMemory = () => procStatus('RssAnon', 'self')
 /** The resident memory of another process, in bytes (Linux). @param {number} pid */
 export const residentMemory = (pid) => procStatus('VmRSS', pid)
 
-/** The machine, for the head of a report. */
+/** The revision of the sources, marked if they have been changed since; nothing without git. */
+function revision() {
+  const { status, stdout } = spawnSync('git', ['describe', '--always', '--dirty'], {
+    cwd: new URL('.', import.meta.url),
+    encoding: 'utf8',
+  })
+  return status === 0 ? stdout.trim() : ''
+}
+
+/** The machine and the sources, for the head of a report. */
 export function machine() {
   const processors = cpus()
   return {
@@ -46,6 +56,9 @@ export function machine() {
     processor: processors[0]?.model ?? 'unknown',
     cores: processors.length,
     memory: totalmem(),
+    // What else the machine has to do: the average of the last minute.
+    load: loadavg()[0],
+    revision: revision(),
   }
 }
 

@@ -56,7 +56,8 @@ export function heading({ rounds, cacheSize, machine, memoryLimit }) {
     `Median of ${rounds} round${rounds === 1 ? '' : 's'} (lowest–highest); operations or entries per second; ` +
     (memory && memory + enforced) +
     `${cacheSize / 2 ** 20} MiB of cache. ` +
-    `Node ${machine.node}, ${machine.platform}, ${machine.cores} × ${machine.processor}.`
+    `Node ${machine.node}, ${machine.platform}, ${machine.cores} × ${machine.processor}, ` +
+    `load before the run ${machine.load.toFixed(2)}. Varve at ${machine.revision || 'an unknown revision'}.`
   )
 }
 

@@ -13,6 +13,9 @@ import { duration, progress } from './progress.js'
 /** @typedef {import('../workloads/workload.js').Family} Family */
 /** @typedef {import('../workloads/workload.js').Group} Group */
 
+/** A load average of more than this is told of. */
+const BUSY_LOAD = 0.5
+
 const CHILD = fileURLToPath(new URL('child.js', import.meta.url))
 
 /**
@@ -98,6 +101,11 @@ export async function run(journal, families, { directory, out }) {
   })
   if (plan.memoryLimit?.unenforced !== undefined) {
     console.error(`\nTHE MEMORY LIMIT IS NOT ENFORCED, only measured by: ${plan.memoryLimit.unenforced}\n`)
+  }
+  if (plan.machine.load > BUSY_LOAD) {
+    console.error(
+      `The machine is busy (load ${plan.machine.load.toFixed(1)}): expect wide spreads, trust ratios only.`,
+    )
   }
   console.error(`${tasks.length} processes, one after the other; ${await forecast(plan, tasks, out)}.`)
   await mkdir(directory, { recursive: true })
