@@ -149,9 +149,9 @@ export class FaultFileSystem implements FileSystem {
     return this.#inner.readdir(path)
   }
 
-  async stat(path: string): Promise<FileStatus | undefined> {
+  async stat(path: string, follow?: boolean): Promise<FileStatus | undefined> {
     this.#before('stat', path)
-    return this.#inner.stat(path)
+    return this.#inner.stat(path, follow)
   }
 
   async syncDir(path: string): Promise<void> {

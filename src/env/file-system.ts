@@ -87,8 +87,11 @@ export interface FileSystem {
   rmdir(path: string): Promise<void>
   /** The names in a directory, in no order. */
   readdir(path: string): Promise<string[]>
-  /** `undefined` when there is nothing at `path`. */
-  stat(path: string): Promise<FileStatus | undefined>
+  /**
+   * `undefined` when there is nothing at `path`. A symbolic link is an `'other'`, unless `follow` asks for what it leads to,
+   * which is for paths that the user has named: what is in a store's directory may not lead out of it.
+   */
+  stat(path: string, follow?: boolean): Promise<FileStatus | undefined>
   /** Makes the names in a directory durable. */
   syncDir(path: string): Promise<void>
   /** Takes the exclusive lock at `path` or throws {@link LockHeldError}; a dead holder's lock is taken over. */

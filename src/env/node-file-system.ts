@@ -155,9 +155,9 @@ export class NodeFileSystem implements FileSystem {
     try {
       await fs.promises.mkdir(path)
     } catch (error) {
-      if ((await this.stat(path))?.kind === 'directory') return
+      if ((await this.stat(path, true))?.kind === 'directory') return
       const parent = dirname(path)
-      if (errnoOf(error) !== 'ENOENT' || (await this.stat(parent)) !== undefined) throw error
+      if (errnoOf(error) !== 'ENOENT' || (await this.stat(parent, true)) !== undefined) throw error
       // Step by step: Node's own recursion never ends where nothing can be made though all above is there, as in /proc.
       await this.mkdir(parent)
       await this.mkdir(path)
@@ -172,10 +172,11 @@ export class NodeFileSystem implements FileSystem {
     return fs.promises.readdir(path)
   }
 
-  async stat(path: string): Promise<FileStatus | undefined> {
+  async stat(path: string, follow = false): Promise<FileStatus | undefined> {
     try {
+      const { stat, lstat } = fs.promises
       // File numbers of some file systems are beyond what a JS number holds.
-      const status = await fs.promises.stat(path, { bigint: true })
+      const status = await (follow ? stat : lstat)(path, { bigint: true })
       const kind = status.isFile() ? 'file' : status.isDirectory() ? 'directory' : 'other'
       return { kind, sizeBytes: Number(status.size), fileId: `${status.dev}:${status.ino}` }
     } catch (error) {

@@ -15,7 +15,7 @@ export async function prepareDirectory(
   fileSystem: FileSystem,
 ): Promise<void> {
   try {
-    const status = await fileSystem.stat(directory)
+    const status = await fileSystem.stat(directory, true)
     if (status === undefined) {
       if (!createIfMissing) throw notFound(directory)
       await makeDirectory(directory, fileSystem)
@@ -37,7 +37,7 @@ export async function prepareDirectory(
 async function makeDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
   const missing: string[] = []
   let path = directory
-  for (; (await fileSystem.stat(path)) === undefined; path = nodePath.dirname(path)) missing.push(path)
+  for (; (await fileSystem.stat(path, true)) === undefined; path = nodePath.dirname(path)) missing.push(path)
   await syncName(path, fileSystem)
   for (const made of missing.reverse()) {
     await fileSystem.mkdir(made)
@@ -60,7 +60,7 @@ async function syncName(directory: string, fileSystem: FileSystem): Promise<void
 export async function requireDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
   let status: FileStatus | undefined
   try {
-    status = await fileSystem.stat(directory)
+    status = await fileSystem.stat(directory, true)
   } catch (error) {
     throw ioError(error, 'opening', directory)
   }

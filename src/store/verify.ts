@@ -108,7 +108,7 @@ export function checkPath(tool: string, path: string): string {
 export async function refuseMissing(fileSystem: FileSystem, directory: string): Promise<void> {
   let kind: string | undefined
   try {
-    kind = (await fileSystem.stat(directory))?.kind
+    kind = (await fileSystem.stat(directory, true))?.kind
   } catch (error) {
     throw ioError(error, 'examining', directory)
   }

@@ -1,5 +1,5 @@
 /** Files that somebody else put into a store's directory, or in the place of the store's own. */
-import { mkdtemp, readdir, readFile, rename, rm, symlink } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -131,3 +131,38 @@ test("'msgpack' makes no records, references or pointers out of what a file hold
   expect(value).not.toHaveProperty('a')
   await read.close()
 })
+
+test.skipIf(process.platform === 'win32')(
+  'links among the snapshots lead nowhere: nothing behind them is listed or deleted',
+  async () => {
+    const root = await mkdtemp(join(tmpdir(), 'varve-links-'))
+    const path = join(root, 'store')
+    const outside = join(root, 'outside')
+    const options = { ...TINY, executor: new InlineExecutor(), valueEncoding: 'utf8' } as const
+    try {
+      const store = await open(path, options)
+      await store.set('key', 'value')
+      await store.snapshot({ name: 'kept' })
+      await store.close()
+      await rename(join(path, 'snapshots'), outside)
+      await mkdir(join(outside, 'work.tmp'))
+      await writeFile(join(outside, 'work.tmp', '000001.sst'), 'not ours')
+      await symlink(outside, join(path, 'snapshots'))
+      const linked = await open(path, options)
+      expect(await linked.snapshots()).toEqual([])
+      await expect(linked.snapshot({ name: 'new' })).rejects.toMatchObject({ code: 'IO_ERROR' })
+      await linked.close()
+      expect((await readdir(outside)).sort()).toEqual(['kept', 'work.tmp'])
+      // A snapshot that is a link itself is none of the store's either.
+      await rm(join(path, 'snapshots'))
+      await mkdir(join(path, 'snapshots'))
+      await symlink(join(outside, 'kept'), join(path, 'snapshots', 'alias'))
+      const aliased = await open(path, options)
+      await expect(aliased.deleteSnapshot('alias')).rejects.toMatchObject({ code: 'NOT_FOUND' })
+      await aliased.close()
+      expect(await readdir(join(outside, 'kept'))).toContain('CURRENT')
+    } finally {
+      await rm(root, { recursive: true, force: true })
+    }
+  },
+)

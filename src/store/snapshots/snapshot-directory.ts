@@ -47,6 +47,11 @@ export async function beginSnapshot(fileSystem: FileSystem, directory: string, i
   const path = `${parent}/${temporaryName(id)}`
   try {
     await fileSystem.mkdir(parent)
+    if ((await fileSystem.stat(parent))?.kind !== 'directory') {
+      throw new VarveError('IO_ERROR', `${parent} is a link, which is not followed. Remove it.`, {
+        path: parent,
+      })
+    }
     // Also when it was there: nobody knows whether its name is durable.
     await fileSystem.syncDir(directory)
     await removeLeftover(fileSystem, parent, path)
