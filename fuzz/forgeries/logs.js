@@ -86,6 +86,18 @@ export const logForgeries = [
       return segment
     },
   ),
+  refused('a record of the log is long enough, behind a torn one too', 'A record is too short', (store) => {
+    const segment = store.newestSegment
+    const { records } = segment
+    records[records.length - 1] = { ...records[0], payload: new Uint8Array(store.random.below(24)) }
+    store.snapshot.logSynced = [segment.number, 88]
+    const torn = segmentOf({ ...segment, records: records.slice(0, -2) }).length
+    segment.finish = (bytes) => {
+      bytes[torn + 16 + store.random.below(24)] ^= 1
+      return bytes
+    }
+    return segment
+  }),
   group(
     'a record follows the one before it',
     'A record does not follow the one before it',

@@ -81,7 +81,7 @@ export class OperationReader {
 
 /** Whether a group of `count` operations can begin with that sequence number. */
 export function isPossibleGroup(firstSequence: number, count: number): boolean {
-  return count > 0 && firstSequence > 0 && firstSequence + count - 1 <= MAX_FOUND_NUMBER
+  return count > 0 && firstSequence + count - 1 <= MAX_FOUND_NUMBER
 }
 
 /** Throws `CORRUPTION` unless `bytes[start, end)` are `count` operations, each of which a store can write. */

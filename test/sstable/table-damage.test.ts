@@ -251,3 +251,24 @@ describe('verifyTable', () => {
     expect(messages.some((message) => message.includes("claim 3 for 'entryCount', which is 12"))).toBe(true)
   })
 })
+
+describe('a table that is cut off while it is open', () => {
+  it('is CORRUPTION, whatever the memory that is read into still holds', async () => {
+    const fileSystem = withFile(1, bytes)
+    const tables = openTables(fileSystem, { cacheSize: 0 })
+    const fetcher = blockingFetcher(tables)
+    const reader = fetcher.table(1, bytes.length)
+    const cursor = new TableCursor(reader, fetcher)
+    cursor.seekToFirst()
+    cursor.clear()
+    const file = await fileSystem.open(pathOf(1), 'modify')
+    await file.truncate(10)
+    // What stood there is still in the memory that every such read goes through.
+    expect(errorOf(() => cursor.seekToFirst())).toMatchObject({
+      code: 'CORRUPTION',
+      message: expect.stringContaining('shorter than it was'),
+    })
+    await expect(reader.readBlock(0, 20)).rejects.toMatchObject({ code: 'CORRUPTION' })
+    await file.close()
+  })
+})

@@ -58,6 +58,31 @@ test('a name that the store did not give is never touched', async () => {
   )
 })
 
+test('a newer MANIFEST of another store does no harm', async () => {
+  const other = new MemoryFileSystem()
+  for (let round = 0; round < 3; round++) {
+    const store = await openText({ ...TINY, fileSystem: other })
+    await store.set('key', 'theirs')
+    await store.close()
+  }
+  const fileSystem = new MemoryFileSystem()
+  const own = await openText({ ...TINY, fileSystem })
+  await own.set('key', 'ours')
+  await own.close()
+  const [name] = (await other.readdir(DIRECTORY)).filter((one) => one.startsWith('MANIFEST')).reverse()
+  expect(await fileSystem.readdir(DIRECTORY)).not.toContain(name)
+  const theirs = other.openSync(`${DIRECTORY}/${name}`, 'read')
+  const bytes = new Uint8Array(await theirs.size())
+  theirs.readSync(bytes, 0)
+  const copy = fileSystem.openSync(`${DIRECTORY}/${name}`, 'create')
+  copy.writeSync(bytes, 0)
+  copy.closeSync()
+  const { ok, findings } = await verify(DIRECTORY, { fileSystem })
+  expect({ ok, codes: findings.map(({ code }) => code) }).toEqual({ ok: true, codes: ['manifest-left-over'] })
+  const again = await openText({ ...TINY, fileSystem })
+  expect(await again.get('key')).toBe('ours')
+})
+
 test.skipIf(process.platform === 'win32').each(['CURRENT', 'MANIFEST', '.sst', '.wal'])(
   'a link in the place of %s leads nowhere',
   async (kind) => {
