@@ -96,7 +96,11 @@ export async function checkForged(files) {
     await checkOpening(files, forgery, file, true)
     await checkOpening(files, forgery, file, false)
   }
-  await repair.run(packDirectory(files)).catch(onlyTyped)
+  await repair.run(packDirectory(files)).catch((error) => {
+    throw error instanceof Finding
+      ? error
+      : new Finding(`repair gives up where '${name}' is broken: ${error}`)
+  })
 }
 
 /** Breaks one rule in a directory. @param {Forgery} forgery @param {import('../directory.js').Files} files @param {import('../random.js').Random} random */
