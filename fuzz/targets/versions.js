@@ -242,7 +242,7 @@ export function mutateText(bytes, random, seeds) {
 /** @type {import('./index.js').Target} */
 export const current = {
   name: 'current',
-  codes: ['CORRUPTION'],
+  codes: ['CORRUPTION', 'UNSUPPORTED_FORMAT'],
   seeds: () => [
     new Uint8Array(encodeCurrent({ manifestNumber: 1, epoch: 1, databaseId: DATABASE_ID, sealedLength: 0 })),
     new Uint8Array(
@@ -262,7 +262,7 @@ export const current = {
 /** @type {import('./index.js').Target} */
 export const snapshotFacts = {
   name: 'snapshot-facts',
-  codes: ['CORRUPTION'],
+  codes: ['CORRUPTION', 'UNSUPPORTED_FORMAT'],
   seeds: () =>
     [true, false].map(
       (automatic) =>

@@ -100,6 +100,18 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof error.code === 'string' && !(error instanceof VarveError) ? error.code : undefined
 }
 
+/** What to do, where it is always the same. */
+const ADVICE: Readonly<Record<string, string>> = {
+  EACCES: ' Give this user the rights to it.',
+  EPERM: ' Give this user the rights to it.',
+  EROFS: ' The file system is mounted read-only: open the store with readOnly, or mount it for writing.',
+  EMFILE: ' Too many files are open: raise the limit of the process, or lower maxOpenFiles.',
+  ENFILE: ' Too many files are open on the machine: close some.',
+  ELOOP: ' It is a symbolic link, which is not followed: put the file itself there.',
+  EISDIR: ' It is a directory: put the file itself there.',
+  EIO: ' The device may be failing: copy what is there, run verify(), and see the log of the system.',
+}
+
 /** Turns a file-system error into a `VarveError`; a `VarveError` comes back as it is. */
 export function ioError(error: unknown, doing: string, path: string): VarveError {
   if (error instanceof VarveError) return error
@@ -107,7 +119,7 @@ export function ioError(error: unknown, doing: string, path: string): VarveError
   if (errno === 'ENOSPC' || errno === 'EDQUOT' || errno === 'EFBIG') {
     return new VarveError(
       'NO_SPACE',
-      `No space left while ${doing} ${path}. Free some space; work resumes by itself.`,
+      `No space left while ${doing} ${path}. Free some space: an open store goes on by itself, anything else can be tried again.`,
       {
         cause: error,
         path,
@@ -117,7 +129,7 @@ export function ioError(error: unknown, doing: string, path: string): VarveError
   const what =
     errno === undefined
       ? `Something unforeseen happened while ${doing} ${path}: ${error instanceof Error ? error.message : error}`
-      : `The file system failed with ${errno} while ${doing} ${path}.`
+      : `The file system failed with ${errno} while ${doing} ${path}.${ADVICE[errno] ?? ''}`
   return new VarveError('IO_ERROR', what, { cause: error, path })
 }
 

@@ -87,7 +87,7 @@ function checkedFooter(tail: Uint8Array, identity: TableIdentity): Footer {
   if (footer.tableNumber !== identity.number || compareKeys(footer.databaseId, identity.databaseId) !== 0) {
     throw new VarveError(
       'CORRUPTION',
-      `The file is table ${footer.tableNumber} of another place, not table ${identity.number}.`,
+      `The file is table ${footer.tableNumber} of another place, not table ${identity.number} of this store.`,
     )
   }
   checkFooterHandles(footer, identity.sizeBytes)

@@ -38,9 +38,9 @@ export function encodeCurrent(current: Current): Uint8Array {
   return encodeChecked(body)
 }
 
-/** Decodes the bytes of CURRENT; throws `CORRUPTION` naming `path`. */
+/** Decodes the bytes of CURRENT; throws `CORRUPTION` or `UNSUPPORTED_FORMAT`, naming `path`. */
 export function decodeCurrent(bytes: Uint8Array, path: string): Current {
-  const { text, isSound } = decodeChecked(bytes)
+  const { text, isSound } = decodeChecked(bytes, 'current', path)
   const match = PATTERN.exec(text)
   if (match === null) throw corruption('CURRENT is not what the store writes', path)
   if (!isSound) throw corruption('The checksum of CURRENT is wrong', path)

@@ -34,9 +34,9 @@ export function encodeSnapshotFacts({ createdAt, sequence, automatic }: Snapshot
   return encodeChecked(body)
 }
 
-/** Decodes the bytes of SNAPSHOT; throws `CORRUPTION` naming `path`. */
+/** Decodes the bytes of SNAPSHOT; throws `CORRUPTION` or `UNSUPPORTED_FORMAT`, naming `path`. */
 export function decodeSnapshotFacts(bytes: Uint8Array, path: string): SnapshotFacts {
-  const { text, isSound } = decodeChecked(bytes)
+  const { text, isSound } = decodeChecked(bytes, 'snapshot', path)
   const match = PATTERN.exec(text)
   if (match === null || !isSound) throw corruption('SNAPSHOT is not what the store writes', path)
   const createdAt = Number(match[1])
