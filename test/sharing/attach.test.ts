@@ -222,6 +222,21 @@ test.each(['hybrid', 'snapshot'] as const)(
   },
 )
 
+test('a watcher ends with a restore, also with one that the owner made before it heard of the watcher', async () => {
+  const { store, attached } = await openPair()
+  await store.set('a', '1')
+  const { id } = await store.snapshot()
+  const early = attached.watch()
+  // An answer of the owner's: it has heard of the watcher too.
+  await attached.stats()
+  await store.restoreSnapshot(id)
+  await expect(early.next()).rejects.toMatchObject({ code: 'ABORTED', sequence: 3 })
+  const late = attached.watch()
+  await store.restoreSnapshot(id)
+  await expect(late.next()).rejects.toMatchObject({ code: 'ABORTED', sequence: 4 })
+  expect(await late.next()).toEqual({ done: true, value: undefined })
+})
+
 test('a watcher that was closed does not tell of a signal that fires later', async () => {
   const { attached } = await openPair()
   const controller = new AbortController()

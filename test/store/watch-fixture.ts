@@ -45,6 +45,11 @@ export async function openWithEngine<K = string>(options: OpenOptions = {}): Pro
   return { store: new Store('/db', opened, codec, undefined), engine: opened.engine, clock, fileSystem }
 }
 
+/** Whether a watcher has gone live: only then what expires is kept for it. */
+export function isTold(engine: Engine): boolean {
+  return engine.removals?.wants('expire') === true
+}
+
 /** The next `count` items. */
 export async function take<T>(items: AsyncIterator<T, undefined>, count: number): Promise<T[]> {
   const taken: T[] = []

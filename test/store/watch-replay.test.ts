@@ -4,7 +4,7 @@ import { Kind } from '../../src/base/entry.js'
 import type { Change } from '../../src/index.js'
 import { MemoryFileSystem } from '../../src/testing.js'
 import { turn } from '../model/turns.js'
-import { drain, type OpenOptions, openWithEngine, take } from './watch-fixture.js'
+import { drain, isTold, type OpenOptions, openWithEngine, take } from './watch-fixture.js'
 
 function sequences(changes: readonly Change<string, string>[]): number[] {
   return changes.map(({ sequence }) => sequence)
@@ -30,7 +30,7 @@ describe('from', () => {
     const next = watcher.next()
     await turn()
     await turn()
-    expect(engine.observers.size).toBe(1)
+    expect(isTold(engine)).toBe(true)
     await store.set('a', '3')
     expect(await next).toMatchObject({ value: { value: '3', sequence: 5 } })
     await store.close()
@@ -54,7 +54,7 @@ describe('from', () => {
     const { store, engine } = await openWithEngine()
     await store.set('a', '1')
     const watcher = store.watch('a', { from: 2 })
-    expect(engine.observers.size).toBe(1)
+    expect(isTold(engine)).toBe(true)
     await store.set('a', '2')
     expect(sequences(await take(watcher, 1))).toEqual([2])
     await store.close()
@@ -136,7 +136,7 @@ describe('from', () => {
     const watcher = store.watch('wanted', { from: 1 })
     const next = watcher.next()
     let turns = 0
-    for (; engine.observers.size === 0; turns++) await turn()
+    for (; !isTold(engine); turns++) await turn()
     expect(turns).toBeGreaterThan(4)
     await store.close()
     await next
@@ -152,10 +152,10 @@ describe('from', () => {
       for await (const { sequence } of watcher) told.push(sequence)
     })()
     let written = 2000
-    while (engine.observers.size === 0 && written < 100_000) {
+    while (!isTold(engine) && written < 100_000) {
       await store.set(`${written++}`, value)
     }
-    expect(engine.observers.size).toBe(1)
+    expect(isTold(engine)).toBe(true)
     for (let i = 0; i < 100; i++) await store.set(`${written++}`, value)
     await turn()
     await store.close()

@@ -256,6 +256,17 @@ describe('a restore', () => {
     expect(await take(anew, 1)).toMatchObject([{ value: '3' }])
     await store.close()
   })
+
+  test('ends those that still catch up in the same way', async () => {
+    const { store } = await openWithEngine()
+    await store.set('a', '1')
+    const { id } = await store.snapshot()
+    const changes = store.watch('a', { from: 1 })
+    await store.restoreSnapshot(id)
+    const { error } = await drain(changes)
+    expect(error).toMatchObject({ code: 'ABORTED', sequence: expect.any(Number) })
+    await store.close()
+  })
 })
 
 describe('the end', () => {

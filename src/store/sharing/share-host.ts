@@ -188,6 +188,7 @@ export class ShareHost {
         if (options.from !== undefined) {
           watchers.set(count, new RemoteWatcher(watch(options.from)))
         } else {
+          this.#publisher.checkNotRestoredBehind(seen)
           // Of what was cleared before the call arrived, only that is told.
           const cleared = this.#publisher.clearedBehind(seen)
           const watcher = watch((cleared?.sequence ?? seen) + 1, (from) => this.#followFor(link, from))

@@ -13,6 +13,7 @@ import type { TableMetadata } from '../../version/table-metadata.js'
 import type { CommitObserver, Engine } from '../engine.js'
 import type { PinnedMoment } from '../reading/pinned-moments.js'
 import type { ReadState } from '../reading/read-state.js'
+import { restoredAt } from '../watch/watch-hub.js'
 import type { RawChange } from './remote-watcher.js'
 import type { StateNote } from './share-protocol.js'
 
@@ -42,6 +43,8 @@ export class StatePublisher implements CommitObserver {
   #visible = new Int32Array(new SharedArrayBuffer(4))
   /** The sequence number of the last clearing that was seen here. */
   #clearedAt = 0
+  /** That of the last restore that was seen here. */
+  #restoredAt = 0
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -95,6 +98,15 @@ export class StatePublisher implements CommitObserver {
 
   cleared(sequence: number): void {
     this.#clearedAt = sequence
+  }
+
+  restored(sequence: number): void {
+    this.#restoredAt = sequence
+  }
+
+  /** Throws what a restore behind `sequence` ends a watcher with, if there was one. */
+  checkNotRestoredBehind(sequence: number): void {
+    if (this.#restoredAt > sequence) throw restoredAt(this.#restoredAt)
   }
 
   /** The clearing behind `sequence`, if there was one. */

@@ -4,7 +4,7 @@
  * What must always hold:
  * - A subscriber is told of every matching change behind the moment at which it subscribed, in commit order, once, in the
  *   step in which the change becomes visible.
- * - Nothing is observed while nobody subscribes: a store that is not watched pays nothing.
+ * - No commit is looked at while nobody subscribes, and nothing is observed while nobody watches: a store that is not watched pays nothing.
  * - A write of a key costs one look into a map for all watchers of single keys, and O(log n) for n ranges.
  */
 import { VarveError } from '../../base/errors.js'
@@ -26,6 +26,15 @@ export interface Subscriber {
   take(change: CommittedChange): void
   /** The store ends: in order, or with `error`. */
   end(error?: VarveError): void
+}
+
+/** What a watcher ends with when the store is restored, by which it comes to `sequence`. */
+export function restoredAt(sequence: number): VarveError {
+  return new VarveError(
+    'ABORTED',
+    `The store was restored from a snapshot. Read it anew and watch with { from: ${sequence + 1} }.`,
+    { sequence: sequence + 1 },
+  )
 }
 
 /** What handing a change to a watcher costs of a turn's budget: so consumers get to run before writers go on. */
@@ -55,12 +64,12 @@ export class WatchHub implements CommitObserver {
   /** Counts a watcher as open until it leaves. */
   enter(subscriber: Subscriber): void {
     this.#open.add(subscriber)
+    this.engine.observers.add(this)
   }
 
   /** Tells `subscriber` of everything from now on. */
   subscribe(subscriber: Subscriber): void {
     this.#subscribed.add(subscriber)
-    this.engine.observers.add(this)
     const { target } = subscriber
     if (target.kind === 'range') {
       this.#ranges.add(target.range, subscriber)
@@ -74,8 +83,8 @@ export class WatchHub implements CommitObserver {
   /** Tells `subscriber` of nothing more. Idempotent. */
   leave(subscriber: Subscriber): void {
     this.#open.delete(subscriber)
+    if (this.#open.size === 0) this.engine.observers.delete(this)
     if (!this.#subscribed.delete(subscriber)) return
-    if (this.#subscribed.size === 0) this.engine.observers.delete(this)
     const { target } = subscriber
     if (target.kind === 'range') {
       this.#ranges.remove(subscriber)
@@ -92,6 +101,7 @@ export class WatchHub implements CommitObserver {
   }
 
   applied(operations: GroupBuffer, firstSequence: number): void {
+    if (!this.isWatched) return
     const operation = this.#operations.reset(operations.bytes, OPERATIONS_START, operations.length)
     for (let sequence = firstSequence; operation.next(); sequence++) {
       const found = this.#watchersOf(operation)
@@ -111,13 +121,7 @@ export class WatchHub implements CommitObserver {
 
   /** What happened between the two states nobody can tell, so a watcher that went on would leave something out. */
   restored(sequence: number): void {
-    this.close(
-      new VarveError(
-        'ABORTED',
-        `The store was restored from a snapshot. Read it anew and watch with { from: ${sequence + 1} }.`,
-        { sequence: sequence + 1 },
-      ),
-    )
+    this.close(restoredAt(sequence))
   }
 
   #watchersOf({ bytes, keyStart, keyEnd }: OperationReader): Subscriber[] | undefined {
