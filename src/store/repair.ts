@@ -19,6 +19,7 @@ import { writeCheckpoint } from '../version/checkpoint.js'
 import { listDirectory } from '../version/recover-state.js'
 import { checkOptionNames } from './option-names.js'
 import { removeTree } from './snapshots/snapshot-directory.js'
+import { makeDirectory } from './store-directory.js'
 import { checkPath, refuseMissing, refuseOpen, type ToolOptions } from './verify.js'
 
 /** Options of `repair`. */
@@ -178,7 +179,7 @@ async function begin(fileSystem: FileSystem, out: string): Promise<string> {
     const status = await fileSystem.stat(unfinished)
     if (status !== undefined) await refuseForeign(fileSystem, unfinished, status.kind)
     await removeUnfinished(fileSystem, unfinished)
-    await fileSystem.mkdir(unfinished)
+    await makeDirectory(unfinished, fileSystem)
     const marker = await fileSystem.open(`${unfinished}/${MARKER_NAME}`, 'create')
     try {
       writeFullySync(marker, Buffer.from('A repair is writing here, or was cut short.\n'), 0)
@@ -188,7 +189,6 @@ async function begin(fileSystem: FileSystem, out: string): Promise<string> {
     }
     // Nothing else may be there without the marker.
     await fileSystem.syncDir(unfinished)
-    await fileSystem.syncDir(nodePath.dirname(unfinished))
   } catch (error) {
     throw ioError(error, 'making', unfinished)
   }

@@ -34,7 +34,7 @@ export async function prepareDirectory(
  * Makes the directory and those above it that are missing, from the top, each with a durable name before the next: so of
  * those that a killed process has made, only the last may be without.
  */
-async function makeDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
+export async function makeDirectory(directory: string, fileSystem: FileSystem): Promise<void> {
   const missing: string[] = []
   let path = directory
   for (; (await fileSystem.stat(path, true)) === undefined; path = nodePath.dirname(path)) missing.push(path)

@@ -36,7 +36,8 @@ import {
 const { VARVE_SEED = String(Math.floor(Math.random() * 1000)), VARVE_FAULTS } = process.env
 
 const OUT = '/repaired'
-const UNFINISHED = `${OUT}.tmp`
+/** None of the directories that it stands in are there. */
+const DEEP_OUT = '/x/y/repaired'
 const KEYS = Array.from({ length: 32 }, (_, i) => keyOf(i))
 /** One in so many places is tried. */
 const PLACES = 5
@@ -99,24 +100,28 @@ function shareOf<T>(all: readonly T[], index: number): readonly T[] {
 }
 
 /** What is in the repaired store, which is sound. */
-async function stateOf(fileSystem: FileSystem): Promise<State> {
-  const { findings } = await verify(OUT, { fileSystem })
+async function stateOf(fileSystem: FileSystem, out = OUT): Promise<State> {
+  const { findings } = await verify(out, { fileSystem })
   expect(findings.filter(({ code }) => code !== 'temporary-file')).toEqual([])
-  const { refusal, state, failed, scanFailure } = await outcomeOf(fileSystem, KEYS, OUT)
+  const { refusal, state, failed, scanFailure } = await outcomeOf(fileSystem, KEYS, out)
   expect([refusal, scanFailure, failed.size]).toEqual([undefined, undefined, 0])
   return state
 }
 
-/** The source is as it was, and a repair comes to what it must. What stands in `OUT` already is a whole store. */
-async function repairsAgain(fileSystem: FileSystem, { image, report, state }: Case): Promise<void> {
+/** The source is as it was, and a repair comes to what it must. What stands in `out` already is a whole store. */
+async function repairsAgain(
+  fileSystem: FileSystem,
+  { image, report, state }: Case,
+  out = OUT,
+): Promise<void> {
   expect(await imageOf(fileSystem), 'the source').toEqual(image)
-  if ((await fileSystem.stat(OUT)) !== undefined) {
-    expect(shownState(await stateOf(fileSystem)), 'what is there').toBe(shownState(state))
+  if ((await fileSystem.stat(out)) !== undefined) {
+    expect(shownState(await stateOf(fileSystem, out)), 'what is there').toBe(shownState(state))
     return
   }
-  expect(await repair(DIRECTORY, { out: OUT, fileSystem })).toEqual(report)
-  expect(shownState(await stateOf(fileSystem)), 'what a repair brings').toBe(shownState(state))
-  expect(await fileSystem.stat(UNFINISHED), 'what is left over').toBeUndefined()
+  expect(await repair(DIRECTORY, { out, fileSystem })).toEqual({ ...report, out })
+  expect(shownState(await stateOf(fileSystem, out)), 'what a repair brings').toBe(shownState(state))
+  expect(await fileSystem.stat(`${out}.tmp`), 'what is left over').toBeUndefined()
   expect(await imageOf(fileSystem), 'the source').toEqual(image)
 }
 
@@ -216,14 +221,16 @@ describe.each(NAMES)('a repair of a store with %s', (name) => {
   })
 
   test.each([
-    ['', undefined],
+    ['', OUT, undefined],
+    [', and makes the directories above', DEEP_OUT, undefined],
     [
       ', also when the directory of the new store cannot be synced',
-      { kind: 'syncDir', path: /^\/$/, after: 1 },
+      OUT,
+      { kind: 'syncDir', path: /^\/$/, after: 2 },
     ],
   ] as const)(
     `is atomic: a crash leaves the source as it was, and a whole store or none%s (VARVE_SEED=${VARVE_SEED})`,
-    async (_when, fault) => {
+    async (_when, out, fault) => {
       const one = caseOf(name)
       const random = randomFrom(Number(VARVE_SEED))
       const memory = await diskOf(one.image, DIRECTORY, { strict: true })
@@ -246,19 +253,23 @@ describe.each(NAMES)('a repair of a store with %s', (name) => {
         },
       })
       const planned = fault && fileSystem.fail({ ...fault, errno: 'EIO' })
-      const code = await repair(DIRECTORY, { out: OUT, fileSystem }).then(
+      const code = await repair(DIRECTORY, { out, fileSystem }).then(
         () => undefined,
         (error: VarveError) => error.code,
       )
       expect([code, planned?.struck]).toEqual(fault === undefined ? [undefined, undefined] : ['IO_ERROR', 1])
+      if (fault === undefined) {
+        const left = memory.crash('nothing', random)
+        expect(shownState(await stateOf(left, out)), 'what power loss leaves').toBe(shownState(one.state))
+      }
       crash('behind it')
       await Promise.all(crashes)
       let whole = 0
       for (const [index, { at, disk }] of [...images.values()].entries()) {
-        const isWhole = (await disk.stat(OUT)) !== undefined
+        const isWhole = (await disk.stat(out)) !== undefined
         if (isWhole) whole++
         else if (shareOf([at], index).length === 0) continue
-        await repairsAgain(disk, one).catch((error: unknown) => {
+        await repairsAgain(disk, one, out).catch((error: unknown) => {
           throw new Error(at, { cause: error })
         })
       }
