@@ -25,7 +25,7 @@ export interface LogSalvage {
   readonly fromSequence: number
   /** Whether the log goes on where the tables end: a gap is a loss then. */
   readonly isContinuous: boolean
-  /** What of a segment was on the device. */
+  /** What of a segment was on the device: the MANIFEST tells. */
   readonly known?: { readonly number: number; readonly length: number }
   readonly losses: Losses
   /** Writes a frozen memtable to a table. */
@@ -52,6 +52,9 @@ export async function salvageLog(salvage: LogSalvage): Promise<SalvagedLog> {
   const collector = new Collector(salvage.flush)
   const gaps: Loss[] = []
   let next = fromSequence + 1
+  const { known } = salvage
+  // A segment that the MANIFEST or a seal tells of, and that is not there.
+  let promised = known === undefined || numbers.includes(known.number) ? undefined : known.number
   for (const number of numbers) {
     const path = segmentPath(directory, number)
     const name = walName(number)
@@ -64,10 +67,7 @@ export async function salvageLog(salvage: LogSalvage): Promise<SalvagedLog> {
       continue
     }
     const end = endOf(headers, number)
-    const knownLength = Math.max(
-      end?.length ?? 0,
-      salvage.known?.number === number ? salvage.known.length : 0,
-    )
+    const knownLength = Math.max(end?.length ?? 0, known?.number === number ? known.length : 0)
     if (bytes.length < knownLength) {
       const error = corruption('The log ends before what was on the device', path, bytes.length)
       losses.uncertainties.add('log-hole')
@@ -83,10 +83,15 @@ export async function salvageLog(salvage: LogSalvage): Promise<SalvagedLog> {
       },
       async (first, count, source, start, stop) => {
         if (first + count - 1 < next) return
+        // What a missing segment held is a gap then.
+        if (promised !== undefined && number > promised) promised = undefined
         if (first > next)
           gaps.push({ file: name, offset: start, what: GAP, sequences: { first: next, last: first - 1 } })
         next = first + count
         await collector.take(first, count, source, start, stop, fromSequence)
+      },
+      (sealedFor) => {
+        promised ??= numbers.includes(sealedFor) ? undefined : sealedFor
       },
     )
     for (const { error, isTorn, sequences } of problems) {
@@ -100,22 +105,23 @@ export async function salvageLog(salvage: LogSalvage): Promise<SalvagedLog> {
     }
   }
   await collector.finish()
-  if (salvage.isContinuous) tellGaps(salvage, gaps, next)
+  if (salvage.isContinuous) tellGaps(gaps, losses)
+  if (promised !== undefined) {
+    const what = 'A segment of the log is missing'
+    losses.uncertainties.add('log-hole')
+    losses.add({ file: walName(promised), what, sequences: { first: next, last: undefined } })
+  }
   return { groups: collector.groups, operations: collector.operations, lastSequence: next - 1 }
 }
 
 /** Tells of operations that are missing though nothing that is there is damaged. */
-function tellGaps({ known, numbers, losses }: LogSalvage, gaps: readonly Loss[], next: number): void {
+function tellGaps(gaps: readonly Loss[], losses: Losses): void {
   const isTold = (gap: Loss): boolean =>
     losses.list.some(({ file, sequences }) => file.endsWith('.wal') && overlap(sequences, gap.sequences))
   for (const gap of gaps.filter((one) => !isTold(one))) {
     losses.add(gap)
     losses.uncertainties.add('log-hole').add('deletions')
   }
-  if (known === undefined || numbers.some((number) => number >= known.number)) return
-  const sequences = { first: next, last: undefined }
-  losses.add({ file: walName(known.number), what: 'A segment of the log is missing', sequences })
-  losses.uncertainties.add('log-hole')
 }
 
 function overlap(a: SequenceRange | undefined, b: SequenceRange | undefined): boolean {

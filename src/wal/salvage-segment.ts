@@ -47,6 +47,11 @@ export type TakeGroup = (
   end: number,
 ) => void | Promise<void>
 
+/** The segment that goes on, as a seal promises. */
+interface FoundSeal {
+  readonly sealedFor: number
+}
+
 /** A group that was found. */
 interface FoundGroup {
   readonly firstSequence: number
@@ -56,7 +61,11 @@ interface FoundGroup {
 }
 
 /** Hands the groups that count to `take`; returns what is wrong. */
-export async function salvageSegment(segment: SegmentBytes, take?: TakeGroup): Promise<LogProblem[]> {
+export async function salvageSegment(
+  segment: SegmentBytes,
+  take?: TakeGroup,
+  onSeal?: (next: number) => void,
+): Promise<LogProblem[]> {
   const problems: LogProblem[] = []
   const { bytes, path } = segment
   let lastSequence = segment.baseSequence
@@ -64,6 +73,10 @@ export async function salvageSegment(segment: SegmentBytes, take?: TakeGroup): P
     if ('error' in found) {
       problems.push({ ...found, sequences: { first: (lastSequence ?? 0) + 1, last: undefined } })
       if (found.isTorn) break
+      continue
+    }
+    if ('sealedFor' in found) {
+      onSeal?.(found.sealedFor)
       continue
     }
     const { firstSequence, count, start, end } = found
@@ -97,15 +110,16 @@ function* partsOf({
   salt,
   path,
   knownLength,
-}: SegmentBytes): Generator<FoundGroup | Omit<LogProblem, 'sequences'>> {
+}: SegmentBytes): Generator<FoundGroup | FoundSeal | Omit<LogProblem, 'sequences'>> {
   try {
     const synced = Math.max(knownLength, largestSyncedUpTo(new RecordReader(bytes, salt, path)))
     const reader = new RecordReader(bytes, salt, path)
-    let groups: FoundGroup[] = []
+    let whole: (FoundGroup | FoundSeal)[] = []
     const onRecord = (): void => {
       const { type, payloadStart, payloadEnd } = reader
+      if (type === RecordType.seal) whole.push({ sealedFor: prefixSubject(bytes, payloadStart) })
       if (type !== RecordType.group || payloadEnd - payloadStart < GROUP_HEADER_LENGTH) return
-      groups.push({
+      whole.push({
         firstSequence: prefixSubject(bytes, payloadStart),
         count: prefixCount(bytes, payloadStart),
         start: payloadStart + GROUP_HEADER_LENGTH,
@@ -114,12 +128,12 @@ function* partsOf({
     }
     let damagedTo = 0
     for (const { offset, end, why } of damagedRuns(reader, 0, onRecord)) {
-      yield* groups
-      groups = []
+      yield* whole
+      whole = []
       damagedTo = end
       yield { error: corruption(why, path, offset), isTorn: offset >= synced && offset > 0 }
     }
-    yield* groups
+    yield* whole
     // Zeros up to the end are no damage, unless something else is known to have been there.
     const { offset } = reader
     if (damagedTo < bytes.length && offset < Math.min(knownLength, bytes.length)) {

@@ -201,6 +201,13 @@ describe('repair', () => {
     }
   })
 
+  test('misses the segment that only a seal tells of, behind a crash', async () => {
+    const written = namesOf(small.crashed, 'wal').filter((name) => bytesOf(small.crashed, name).length > 0)
+    const live = written.at(-1) ?? ''
+    const { report } = await repaired(withFile(small.crashed, live, undefined))
+    expect(report).toMatchObject({ complete: false, uncertain: ['log-hole'], lost: [{ file: live }] })
+  })
+
   test('takes zeros for lost where the log is known to have been longer', async () => {
     for (const name of namesOf(small.closed, 'wal')) {
       const bytes = bytesOf(small.closed, name)
