@@ -44,12 +44,18 @@ export interface Basis {
   readonly properties: Readonly<Record<string, string>>
 }
 
-/** One MANIFEST in the directory. */
+/** One MANIFEST in the directory, as far as it can be read at all. */
 interface Candidate {
   readonly name: string
+  readonly path: string
   readonly number: number
+  readonly bytes: Uint8Array | undefined
   readonly identity: ManifestIdentity | undefined
   readonly wasLive: boolean
+}
+
+/** What it says. */
+interface DecodedCandidate extends Candidate {
   readonly contents: ManifestContents | undefined
   readonly properties: Readonly<Record<string, string>>
 }
@@ -61,16 +67,19 @@ export async function findBasis(
   names: readonly string[],
   findings: Findings,
 ): Promise<Basis> {
-  const current = await inspectCurrent(fileSystem, directory, findings)
-  const candidates: Candidate[] = []
+  const found = await inspectCurrent(fileSystem, directory, findings)
+  const inspected: Candidate[] = []
   for (const name of [...names].sort()) {
     const parsed = parseFileName(name)
     if (parsed?.kind !== 'manifest') continue
-    const expected = current?.manifestNumber === parsed.number ? current : undefined
-    candidates.push(await inspectCandidate(fileSystem, directory, name, parsed.number, expected, findings))
+    inspected.push(await inspectCandidate(fileSystem, directory, name, parsed.number, findings))
   }
-  if (current !== undefined) checkAgainstCurrent(current, candidates, directory, findings)
-  const databaseId = await chooseDatabaseId(fileSystem, directory, names, current, candidates)
+  const databaseId = await chooseDatabaseId(fileSystem, directory, names, found, inspected)
+  const current = isOf(found, databaseId) ? found : undefined
+  if (found !== current)
+    findings.add('error', 'current-damaged', CURRENT_NAME, 'CURRENT is of another store than the other files')
+  const candidates = inspected.map((one) => decodeCandidate(one, current, findings))
+  checkAgainstCurrent(current, databaseId, candidates, directory, findings)
   const ours = candidates.filter(({ identity }) => isOf(identity, databaseId)).sort(byWorth(current))
   const chosen = ours.find(({ contents }) => contents !== undefined)
   const isNewest =
@@ -113,20 +122,28 @@ async function inspectCandidate(
   directory: string,
   name: string,
   number: number,
-  expected: Current | undefined,
   findings: Findings,
 ): Promise<Candidate> {
   const path = `${directory}/${name}`
-  const nothing = { name, number, identity: undefined, wasLive: false, contents: undefined, properties: {} }
-  let bytes: Uint8Array
   try {
-    bytes = await readManifestBytes(fileSystem, path)
+    const bytes = await readManifestBytes(fileSystem, path)
+    const { identity, wasLive = false } = inspectManifest(bytes, path) ?? {}
+    return { name, path, number, bytes, identity, wasLive }
   } catch (error) {
     findings.addError('error', 'manifest-damaged', error, name)
-    return nothing
+    return { name, path, number, bytes: undefined, identity: undefined, wasLive: false }
   }
-  const inspected = inspectManifest(bytes, path)
-  const { identity, wasLive = false } = inspected ?? {}
+}
+
+function decodeCandidate(
+  candidate: Candidate,
+  current: Current | undefined,
+  findings: Findings,
+): DecodedCandidate {
+  const { name, path, number, bytes, identity } = candidate
+  const nothing = { ...candidate, contents: undefined, properties: {} }
+  if (bytes === undefined) return nothing
+  const expected = current?.manifestNumber === number ? current : undefined
   const severity = expected === undefined ? 'note' : 'error'
   try {
     const contents = decodeManifest(bytes, path, expected && { ...expected, number })
@@ -134,7 +151,7 @@ async function inspectCandidate(
       const what = `${bytes.length - contents.validLength} bytes of edits never got to the device in full`
       findings.add('note', 'manifest-torn', name, what)
     }
-    return { name, number, identity, wasLive, contents, properties: contents.state.properties }
+    return { ...candidate, contents, properties: contents.state.properties }
   } catch (error) {
     findings.addError(severity, 'manifest-damaged', error, name)
     if (identity === undefined) return nothing
@@ -144,38 +161,39 @@ async function inspectCandidate(
       if (offset !== told) findings.add(severity, 'manifest-damaged', name, `${why}, at offset ${offset}`)
     }
     const properties = Object.assign({}, ...edits.map((edit) => edit.properties ?? {}))
-    return { name, number, identity, wasLive, contents: undefined, properties }
+    return { ...candidate, contents: undefined, properties }
   }
 }
 
 /** Tells of a MANIFEST that is missing, of newer ones that were live, and of those that are left over. */
 function checkAgainstCurrent(
-  current: Current,
+  current: Current | undefined,
+  databaseId: Uint8Array | undefined,
   candidates: readonly Candidate[],
   directory: string,
   findings: Findings,
 ): void {
-  const live = manifestName(current.manifestNumber)
-  if (!candidates.some(({ number }) => number === current.manifestNumber)) {
+  const live = current && manifestName(current.manifestNumber)
+  if (live !== undefined && !candidates.some(({ name }) => name === live)) {
     findings.add('error', 'manifest-missing', live, 'The MANIFEST that CURRENT names is missing')
   }
   for (const { name, number, identity, wasLive } of candidates) {
-    if (number === current.manifestNumber) continue
-    if (number > current.manifestNumber && wasLive && isOf(identity, current.databaseId)) {
+    // What cannot be read is told of already.
+    if (name === live || identity === undefined) continue
+    if (!isOf(identity, databaseId)) {
+      findings.add('note', 'manifest-left-over', name, `A MANIFEST that is not this store's, in ${directory}`)
+    } else if (current !== undefined && number > current.manifestNumber && wasLive) {
       const what = `CURRENT is an old one: ${name} has taken the place of ${live}`
       findings.add('error', 'current-old', CURRENT_NAME, what)
-    } else if (!isOf(identity, current.databaseId)) {
-      findings.add('note', 'manifest-left-over', name, `A MANIFEST that is not this store's, in ${directory}`)
-    } else {
+    } else if (current !== undefined) {
       findings.add('note', 'manifest-left-over', name, 'A MANIFEST that is not the live one')
     }
   }
 }
 
-function isOf(identity: ManifestIdentity | undefined, databaseId: Uint8Array | undefined): boolean {
-  return (
-    identity !== undefined && databaseId !== undefined && compareKeys(identity.databaseId, databaseId) === 0
-  )
+/** Whether CURRENT or a MANIFEST is of the database. */
+function isOf(found: { databaseId: Uint8Array } | undefined, databaseId: Uint8Array | undefined): boolean {
+  return found !== undefined && databaseId !== undefined && compareKeys(found.databaseId, databaseId) === 0
 }
 
 /** The best first: those that were live, or that CURRENT says to be, and of those the newest. */

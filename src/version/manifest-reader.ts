@@ -90,7 +90,7 @@ export function inspectManifest(
 
 function checkIdentity(identity: ManifestIdentity, expected: ManifestIdentity, path: string): void {
   if (compareKeys(identity.databaseId, expected.databaseId) !== 0) {
-    throw corruption('The MANIFEST belongs to another store', path, 12)
+    throw corruption('CURRENT and the MANIFEST are of different stores', path, 12)
   }
   if (identity.number !== expected.number)
     throw corruption('The MANIFEST stands under a wrong name', path, 28)

@@ -10,7 +10,7 @@ import { fileSalt } from '../../src/base/checksum.js'
 import { RecordReader } from '../../src/record/record-reader.js'
 import { decodeFooter, FOOTER_LENGTH } from '../../src/sstable/footer.js'
 import { open } from '../../src/store/open.js'
-import { repair } from '../../src/store/repair.js'
+import { type RepairReport, repair } from '../../src/store/repair.js'
 import { type VerifyReport, verify } from '../../src/store/verify.js'
 import { MANIFEST_HEADER_LENGTH, ManifestRecord } from '../../src/version/manifest-format.js'
 import {
@@ -27,8 +27,11 @@ import {
   type Outcome,
   outcomeOf,
   type SmallStore,
+  type State,
   shownState,
   surroundings,
+  tellsOf,
+  textOf,
   withFile,
 } from './images.js'
 
@@ -45,34 +48,61 @@ beforeAll(async () => {
 interface Seen {
   readonly outcome: Outcome
   readonly report: VerifyReport
-  /** Keys that a repair does not bring back as they were. */
+  readonly repaired: RepairReport
+  /** What a repair brings back. */
+  readonly saved: State
+  /** Keys that it does not bring back as they were. */
   readonly unrepaired: readonly string[]
 }
 
 async function see(image: Image): Promise<Seen> {
   const fileSystem = await diskOf(image)
   const report = await verify(DIRECTORY, { fileSystem })
-  await repair(DIRECTORY, { out: OUT, fileSystem })
+  const repaired = await repair(DIRECTORY, { out: OUT, fileSystem })
   expect((await verify(OUT, { fileSystem })).findings).toEqual([])
   const saved = await outcomeOf(fileSystem, KEYS, OUT)
   expect(saved.refusal).toBeUndefined()
   const unrepaired = KEYS.filter((key) => saved.state.get(key) !== small.state.get(key))
   const outcome = await outcomeOf(fileSystem, KEYS)
-  return { outcome, report, unrepaired }
+  return { outcome, report, repaired, saved: saved.state, unrepaired }
 }
 
-/** D: refused, the error names the file, `verify` names it too; `repair` loses at most `lost` keys. */
-async function expectD(image: Image, file: string, lost: number): Promise<void> {
-  const { outcome, report, unrepaired } = await see(image)
+/** What a repair of a refused store must come to. */
+interface Repaired {
+  /** The MANIFEST that it goes by; by default the store's own. */
+  readonly manifest?: string | undefined
+  /** How many keys are not as they were, at most; what each of them is instead is checked. By default none. */
+  readonly lost?: number
+  /** What `verify` names, where that is another file than the error of `open`. */
+  readonly found?: string
+}
+
+/** D: refused, the error names the file, `verify` names it too; `repair` brings back what it must, and nothing else. */
+async function expectD(image: Image, file: string, expected: Repaired = {}): Promise<void> {
+  const { manifest = namesOf(image, 'manifest').at(-1), lost = 0, found = file } = expected
+  const { outcome, report, repaired, saved, unrepaired } = await see(image)
   const failure = outcome.refusal ?? [...outcome.failed.values()].at(0)
   expect(failure?.code, `${file}: ${outcome.state.size} keys read`).toBe('CORRUPTION')
   expect(failure?.path, failure?.message).toContain(file)
   expect(report.ok).toBe(false)
   expect(
-    report.findings.some((finding) => finding.file === file && finding.severity === 'error'),
+    report.findings.some((finding) => finding.file === found && finding.severity === 'error'),
     JSON.stringify(report.findings),
   ).toBe(true)
+  expect(repaired.manifest).toBe('manifest' in expected ? expected.manifest : manifest)
   expect(unrepaired.length, unrepaired.join()).toBeLessThanOrEqual(lost)
+  for (const key of unrepaired) expectTold(repaired, key, saved.get(key))
+}
+
+/** A key that is not as it was is told of, and is gone or as it was before; only what hid it can let it come back. */
+function expectTold(repaired: RepairReport, key: string, value: string | undefined): void {
+  expect(tellsOf(repaired, key), `${key} is told of`).toBe(true)
+  if (value === undefined) return
+  const index = KEYS.indexOf(key)
+  const older = [0, 1, 2].map((round) => textOf(index, round))
+  expect(older, key).toContain(value)
+  const letsItBack = repaired.uncertain.some((one) => one === 'deletions' || one === 'log-hole')
+  expect(small.state.has(key) || letsItBack, `${key} was deleted`).toBe(true)
 }
 
 /** A: opened, all is there; `verify` tells no more than notes or, for a filter, a warning. */
@@ -157,11 +187,11 @@ describe.each(['closed', 'crashed'] as const)('a %s store', (kind) => {
       ['zeroed', (bytes: Uint8Array) => zeroed(bytes, 0, 512)],
       ['missing', () => undefined],
       ['garbage behind', longer],
-    ])('%s: D', async (_name, change) => expectD(damaged('CURRENT', change), 'CURRENT', 0))
+    ])('%s: D', async (_name, change) => expectD(damaged('CURRENT', change), 'CURRENT'))
 
     test("another store's: D", async () => {
       const foreign = withFile(image, 'CURRENT', bytesOf(other[kind], 'CURRENT'))
-      await expectD(foreign, manifest, 0)
+      await expectD(foreign, manifest, { found: 'CURRENT' })
     })
   })
 
@@ -174,21 +204,25 @@ describe.each(['closed', 'crashed'] as const)('a %s store', (kind) => {
       ['bit flip in an edit', (bytes: Uint8Array) => flipped(bytes, 8 * (bytes.length >> 1))],
       ['zeroed page', (bytes: Uint8Array) => zeroed(bytes, 128, 256)],
       ['missing', () => undefined],
-    ])('%s: D', async (_name, change) => expectD(damaged(manifest, change), manifest, 0))
+    ])('%s: D', async (_name, change) =>
+      expectD(damaged(manifest, change), manifest, { manifest: undefined }),
+    )
 
     test("old, or another store's: D", async () => {
-      await expectD(withFile(image, manifest, bytesOf(other[kind], manifest)), manifest, 0)
+      await expectD(withFile(image, manifest, bytesOf(other[kind], manifest)), manifest, {
+        manifest: undefined,
+      })
     })
 
     test('garbage behind: A behind a crash, D after a clean close', async () => {
       if (kind === 'crashed') await expectA(damaged(manifest, longer))
-      else await expectD(damaged(manifest, longer), manifest, 0)
+      else await expectD(damaged(manifest, longer), manifest, { manifest: undefined })
     })
 
     test('truncated at the end: A while it is an unsynced mark, D after a clean close', async () => {
       const shorter = damaged(manifest, (bytes) => bytes.slice(0, -3))
       if (kind === 'crashed') await expectA(shorter)
-      else await expectD(shorter, manifest, 0)
+      else await expectD(shorter, manifest, { manifest: undefined })
     })
   })
 
@@ -201,13 +235,13 @@ describe.each(['closed', 'crashed'] as const)('a %s store', (kind) => {
       ['zeroed page', (bytes: Uint8Array) => zeroed(bytes, 256, 512), 8],
       ['missing', () => undefined, 16],
       ['garbage behind', longer, 0],
-    ])('%s: D', async (_name, change, lost) => expectD(damaged(sealed, change), sealed, lost))
+    ])('%s: D', async (_name, change, lost) => expectD(damaged(sealed, change), sealed, { lost }))
 
     test("another store's: D", async () => {
-      await expectD(withFile(image, sealed, bytesOf(other[kind], sealed)), sealed, 16)
+      await expectD(withFile(image, sealed, bytesOf(other[kind], sealed)), sealed, { lost: 16 })
     })
     test('another segment under its name: D', async () => {
-      await expectD(withFile(image, sealed, bytesOf(image, live)), sealed, 16)
+      await expectD(withFile(image, sealed, bytesOf(image, live)), sealed, { lost: 16 })
     })
   })
 
@@ -218,18 +252,18 @@ describe.each(['closed', 'crashed'] as const)('a %s store', (kind) => {
       await expectD(
         damaged(live, (bytes) => flipped(bytes, 8 * (offset + 40))),
         live,
-        2,
+        { lost: 2 },
       )
       await expectD(
         damaged(live, (bytes) => zeroed(bytes, offset, 16)),
         live,
-        2,
+        { lost: 2 },
       )
       if (kind === 'closed')
         await expectD(
           damaged(live, (bytes) => bytes.slice(0, offset)),
           live,
-          16,
+          { lost: 16 },
         )
     })
 
@@ -240,7 +274,7 @@ describe.each(['closed', 'crashed'] as const)('a %s store', (kind) => {
           await expectD(
             damaged(live, (bytes) => bytes.slice(0, offset)),
             live,
-            16,
+            { lost: 16 },
           )
         }
         return
@@ -248,10 +282,10 @@ describe.each(['closed', 'crashed'] as const)('a %s store', (kind) => {
       await expectA(damaged(live, longer))
     })
 
-    test('missing: D', async () => expectD(withFile(image, live, undefined), live, 16))
+    test('missing: D', async () => expectD(withFile(image, live, undefined), live, { lost: 16 }))
 
     test("another store's: D", async () => {
-      await expectD(withFile(image, live, bytesOf(other[kind], live)), live, 16)
+      await expectD(withFile(image, live, bytesOf(other[kind], live)), live, { lost: 16 })
     })
 
     test('garbage behind: A', async () => expectA(damaged(live, longer)))
@@ -265,10 +299,9 @@ describe.each(['closed', 'crashed'] as const)('a %s store', (kind) => {
         await expectD(
           damaged(name, (bytes) => bytes.slice(0, -1)),
           name,
-          0,
         )
-        await expectD(damaged(name, longer), name, 0)
-        await expectD(withFile(image, name, undefined), name, 32)
+        await expectD(damaged(name, longer), name)
+        await expectD(withFile(image, name, undefined), name, { lost: 32 })
       }
     })
 
@@ -276,7 +309,7 @@ describe.each(['closed', 'crashed'] as const)('a %s store', (kind) => {
       const [one, two] = tables()
       for (const name of tables()) {
         const stranger = bytesOf(other[kind], name)
-        await expectD(withFile(image, name, stranger), name, 32)
+        await expectD(withFile(image, name, stranger), name, { lost: 32 })
       }
       const swapped = withFile(withFile(image, one, bytesOf(image, two)), two, bytesOf(image, one))
       const { outcome, report, unrepaired } = await see(swapped)
@@ -311,12 +344,10 @@ describe.each(['closed', 'crashed'] as const)('a %s store', (kind) => {
           await expectD(
             damaged(name, () => flipped(bytes, 8 * at)),
             name,
-            0,
           )
           await expectD(
             damaged(name, () => zeroed(bytes, at, 24)),
             name,
-            0,
           )
         }
       }
@@ -375,10 +406,38 @@ describe('old files of the same store', () => {
     const [table] = namesOf(small.old, 'sst')
     const newer = namesOf(small.closed, 'sst').filter((name) => !small.old.has(name))
     expect(newer.length).toBeGreaterThan(0)
-    await expectD(withFile(small.closed, newer[0], bytesOf(small.old, table)), newer[0], 32)
+    await expectD(withFile(small.closed, newer[0], bytesOf(small.old, table)), newer[0], { lost: 32 })
     const [segment] = namesOf(small.old, 'wal')
     const live = namesOf(small.closed, 'wal').at(-1) ?? ''
-    await expectD(withFile(small.closed, live, bytesOf(small.old, segment)), live, 32)
+    await expectD(withFile(small.closed, live, bytesOf(small.old, segment)), live, { lost: 32 })
+  })
+})
+
+describe('a store that was cleared', () => {
+  test('stays so when CURRENT is damaged, or of another store', async () => {
+    const images: Image[] = []
+    for (let i = 0; i < 2; i++) {
+      const fileSystem = await diskOf(new Map())
+      const store = await open(DIRECTORY, { ...OPTIONS, ...surroundings(fileSystem) })
+      for (const key of KEYS) await store.set(key, 'cleared')
+      await store.clear()
+      await store.set('behind', 'the clearing')
+      await store.close()
+      images.push(await imageOf(fileSystem))
+    }
+    const [image, other] = images
+    const [manifest] = namesOf(image, 'manifest')
+    expect(namesOf(other, 'manifest')).toEqual([manifest])
+    for (const current of [undefined, flipped(bytesOf(image, 'CURRENT'), 333), bytesOf(other, 'CURRENT')]) {
+      const fileSystem = await diskOf(withFile(image, 'CURRENT', current))
+      const { findings } = await verify(DIRECTORY, { fileSystem })
+      const code = current === undefined ? 'current-missing' : 'current-damaged'
+      expect(findings).toMatchObject([{ severity: 'error', code, file: 'CURRENT' }])
+      const report = await repair(DIRECTORY, { out: OUT, fileSystem })
+      expect(report).toMatchObject({ complete: true, manifest, entries: 1 })
+      const { state } = await outcomeOf(fileSystem, [...KEYS, 'behind'], OUT)
+      expect([...state]).toEqual([['behind', 'the clearing']])
+    }
   })
 })
 
