@@ -13,16 +13,27 @@
  * - Letting go: remove the lock file if it still names us. Where it cannot be removed, its one byte `held` is overwritten: whoever
  *   reads it finds the same record, held or not, and takes over as from a dead holder. Where that fails too, this process knows by
  *   itself; to others the lock is held until it ends.
+ * - A thread keeps what it holds in mind: it does not take a lock twice, though somebody has deleted the file.
  *
  * A holder is dead when it has let go, when it was on this host and the machine was booted since, or its process is gone, or the process
  * of that id was started at another time. A holder on another host, or where the system does not tell, is alive. Containers have a
  * host name each; those that share one and run at once do not see each other's processes, and take each other for dead.
  */
 import { randomUUID } from 'node:crypto'
+import { basename, dirname } from 'node:path'
 import { crc32 } from '../base/checksum.js'
 import { errnoOf } from '../base/errors.js'
 import { errnoError } from './errno.js'
 import { type Lock, LockHeldError, type LockHolder } from './file-system.js'
+
+/** A directory as the system tells it from all others, by whatever path. */
+export interface DirectoryIdentity {
+  readonly device: string
+  /** Given to another directory when this one is gone. */
+  readonly inode: string
+  /** When it was made. */
+  readonly born: string
+}
 
 /** What a lock file needs of the system. */
 export interface LockFilePrimitives {
@@ -38,6 +49,8 @@ export interface LockFilePrimitives {
   remove(path: string): Promise<void>
   /** Replaces one byte at `position` of the file if it holds `text`; whoever reads sees all of the old or the new text. */
   overwrite(path: string, text: string, position: number, byte: string): Promise<void>
+  /** The directory at `path`; `undefined` where there is none, or where the system does not tell. */
+  directory(path: string): Promise<DirectoryIdentity | undefined>
   /** Wall-clock milliseconds since 1970. */
   now(): number
   pause(ms: number): Promise<void>
@@ -68,6 +81,9 @@ const HELD_POSITION = '{"held":'.length
 /** The tokens of locks that this process let go of, and could not even tell so in their files. */
 const letGo = new Set<string>()
 
+/** What this thread holds, by {@link placeOf}. */
+const heldHere = new Map<string, LockRecord>()
+
 /** Each round ends the attempt unless another process changed the lock in the meantime. */
 const MAX_ROUNDS = 100
 /** Claims on claims: each one is a process that died within a few system calls. */
@@ -80,7 +96,7 @@ const UNREADABLE_RETRY_MS = 20
 
 /** Takes the lock at `path`, or throws {@link LockHeldError}. */
 export async function acquireLockFile(path: string, system: LockFilePrimitives): Promise<Lock> {
-  const attempt = new LockAttempt(path, system, await ownRecord(system))
+  const attempt = new LockAttempt(path, system, await ownRecord(system), await placeOf(path, system))
   return attempt.run()
 }
 
@@ -89,12 +105,20 @@ export async function findLockHolder(
   path: string,
   system: LockFilePrimitives,
 ): Promise<LockHolder | undefined> {
-  return new LockAttempt(path, system, await ownRecord(system)).findHolder()
+  return new LockAttempt(path, system, await ownRecord(system), await placeOf(path, system)).findHolder()
 }
 
 /** The 22nd field of `/proc/<pid>/stat`; the second may hold spaces and parentheses, so counting starts behind it. */
 export function startTimeIn(stat: string | undefined): string | undefined {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
+}
+
+/** The same for all paths that lead to the lock at `path`, whether the file is there or not; unique where nothing is known. */
+async function placeOf(path: string, system: LockFilePrimitives): Promise<string> {
+  const directory = await system.directory(dirname(path))
+  if (directory === undefined) return randomUUID()
+  const { device, inode, born } = directory
+  return `${device}:${inode}:${born}/${basename(path)}`
 }
 
 async function ownRecord(system: LockFilePrimitives): Promise<LockRecord> {
@@ -115,14 +139,16 @@ class LockAttempt {
   readonly #path: string
   readonly #system: LockFilePrimitives
   readonly #own: LockRecord
+  readonly #place: string
   readonly #text: string
   /** Holds our record under a name that no one else uses, until it becomes the lock. */
   readonly #temporary: string
 
-  constructor(path: string, system: LockFilePrimitives, own: LockRecord) {
+  constructor(path: string, system: LockFilePrimitives, own: LockRecord, place: string) {
     this.#path = path
     this.#system = system
     this.#own = own
+    this.#place = place
     this.#text = `${JSON.stringify(own)}\n`
     this.#temporary = `${path}.${own.pid}.${own.token}.tmp`
   }
@@ -130,6 +156,8 @@ class LockAttempt {
   async run(): Promise<Lock> {
     try {
       for (let round = 0; round < MAX_ROUNDS; round++) {
+        const ours = heldHere.get(this.#place)
+        if (ours !== undefined) throw new LockHeldError(ours, true)
         const found = await this.#read(this.#path)
         const taken = found === undefined ? await this.#publish(this.#path) : await this.#takeOver(found)
         if (taken) return this.#held()
@@ -141,6 +169,8 @@ class LockAttempt {
   }
 
   async findHolder(): Promise<LockHolder | undefined> {
+    const ours = heldHere.get(this.#place)
+    if (ours !== undefined) return ours
     const holder = (await this.#read(this.#path))?.record
     return holder === undefined || (await this.#isDead(holder)) ? undefined : holder
   }
@@ -211,12 +241,13 @@ class LockAttempt {
   }
 
   #held(): Lock {
+    heldHere.set(this.#place, this.#own)
     let released = false
     return {
       release: async () => {
         if (released) return
         released = true
-        await this.#letGo()
+        await this.#letGo().finally(() => heldHere.delete(this.#place))
       },
     }
   }
@@ -226,7 +257,9 @@ class LockAttempt {
       const found = await this.#read(this.#path)
       if (found?.token === this.#own.token) await this.#system.remove(this.#path)
     } catch (error) {
-      await this.#system.overwrite(this.#path, this.#text, HELD_POSITION, '0').catch(() => {
+      await this.#system.overwrite(this.#path, this.#text, HELD_POSITION, '0').catch((failure: unknown) => {
+        // Somebody has deleted it: nothing is left to be let go of.
+        if (errnoOf(failure) === 'ENOENT') return
         letGo.add(this.#own.token)
         throw error
       })

@@ -11,7 +11,13 @@ import { dirname } from 'node:path'
 import { errnoOf } from '../base/errors.js'
 import { errnoError } from './errno.js'
 import type { File, FileStatus, FileSystem, Lock, LockHolder, OpenMode } from './file-system.js'
-import { acquireLockFile, findLockHolder, type LockFilePrimitives, startTimeIn } from './lock-file.js'
+import {
+  acquireLockFile,
+  type DirectoryIdentity,
+  findLockHolder,
+  type LockFilePrimitives,
+  startTimeIn,
+} from './lock-file.js'
 import { SystemClock } from './system-clock.js'
 
 const { O_RDONLY, O_RDWR, O_CREAT, O_EXCL } = fs.constants
@@ -275,6 +281,15 @@ async function overwriteByte(path: string, text: string, position: number, byte:
   }
 }
 
+async function directoryIdentity(path: string): Promise<DirectoryIdentity | undefined> {
+  try {
+    const { dev, ino, birthtimeNs } = await fs.promises.stat(path, { bigint: true })
+    return { device: `${dev}`, inode: `${ino}`, born: `${birthtimeNs}` }
+  } catch {
+    return undefined
+  }
+}
+
 const clock = new SystemClock()
 
 const lockPrimitives: LockFilePrimitives = {
@@ -285,6 +300,7 @@ const lockPrimitives: LockFilePrimitives = {
   rename: (from, to) => fs.promises.rename(from, to),
   remove: (path) => fs.promises.rm(path, { force: true }),
   overwrite: overwriteByte,
+  directory: directoryIdentity,
   now: () => clock.now(),
   pause: (ms) => new Promise((resolve) => clock.after(ms, resolve, true)),
   bootId: async () => (await readProc('/proc/sys/kernel/random/boot_id'))?.trim(),

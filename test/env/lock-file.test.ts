@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants, promises, writeFileSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
@@ -148,6 +148,28 @@ describe('a lock file', () => {
     await lock.release()
   })
 
+  it('that somebody has deleted is held against this thread, and let go of without a word', async () => {
+    const lock = await fileSystem.lock(path)
+    await rm(path)
+    await symlink(root, join(root, 'link'))
+    for (const name of [path, join(root, 'link', 'LOCK')]) {
+      await expect(fileSystem.lock(name)).rejects.toMatchObject({ code: 'ELOCKED', isOwn: true })
+      expect(await fileSystem.lockHolder(name)).toMatchObject({ pid: process.pid })
+    }
+    await rm(join(root, 'link'))
+    await lock.release()
+    expect(await fileSystem.lockHolder(path)).toBeUndefined()
+    await expectTakeable()
+  })
+
+  it('in a directory that was made anew is another', async () => {
+    const lock = await fileSystem.lock(path)
+    await rm(root, { recursive: true })
+    await mkdir(root)
+    await expectTakeable()
+    await lock.release()
+  })
+
   describe('that cannot be removed', () => {
     /** Lets what removes, reads or writes a lock file fail from now on. */
     function fails(what: 'removing' | 'reading' | 'writing', code: string): void {
@@ -188,6 +210,13 @@ describe('a lock file', () => {
       expect(await contender.ask('take')).toBe('ELOCKED')
       await expectTakeable()
       await contender.kill()
+    })
+
+    it('because it cannot be looked at and somebody has deleted it, is let go of', async () => {
+      const lock = await fileSystem.lock(path)
+      await rm(path)
+      fails('reading', 'EMFILE')
+      await lock.release()
     })
 
     it('leaves that of another holder alone, whatever became of the name', async () => {
@@ -248,13 +277,12 @@ describe('a lock file', () => {
   )
 
   it('that its owner is still writing is waited for', async () => {
-    const held = await fileSystem.lock(path)
+    await record({ pid: process.ppid, startTime: undefined })
     const content = await readFile(path, 'utf8')
     await writeFile(path, '')
     const attempt = fileSystem.lock(path)
     setTimeout(() => void writeFile(path, content), 40)
-    await expect(attempt).rejects.toBeInstanceOf(LockHeldError)
-    await held.release()
+    await expect(attempt).rejects.toMatchObject({ holder: { pid: process.ppid }, isOwn: false })
   })
 
   it('of a dead holder is taken over behind claimants that died as well', async () => {
@@ -355,6 +383,8 @@ class Steps {
     host: 'here',
     now: () => 0,
     pause: () => this.#step(),
+    // Its contenders are processes of their own.
+    directory: async () => undefined,
     bootId: async () => 'boot',
     startTime: async (pid) => (pid === process.pid ? 'now' : undefined),
     readText: (path) => this.#step(() => this.files.get(path)),
