@@ -12,7 +12,7 @@ import { Memtable } from '../memtable/memtable.js'
 import { OperationReader } from '../wal/operation.js'
 import { readSegment } from '../wal/replay.js'
 import { salvageSegment } from '../wal/salvage-segment.js'
-import { decodeSegmentHeader, type SegmentHeader, segmentPath } from '../wal/wal-format.js'
+import { checkFormat, decodeSegmentHeader, type SegmentHeader, segmentPath } from '../wal/wal-format.js'
 import { asDamage } from './damage.js'
 import { type Loss, type Losses, placeOf } from './loss.js'
 
@@ -139,8 +139,9 @@ export async function readHeaders(
     const path = segmentPath(directory, number)
     try {
       const header = decodeSegmentHeader(await readSegment({ fileSystem }, path), path)
-      if (header?.number === number && Buffer.compare(header.databaseId, databaseId) === 0)
-        headers.set(number, header)
+      if (header?.number !== number || Buffer.compare(header.databaseId, databaseId) !== 0) continue
+      checkFormat(header, path)
+      headers.set(number, header)
     } catch (error) {
       asDamage(error, path)
     }

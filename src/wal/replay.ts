@@ -21,12 +21,12 @@ import { RecordReader } from '../record/record-reader.js'
 import { checkOperations, OperationReader } from './operation.js'
 import { SegmentReader } from './segment-reader.js'
 import {
+  checkFormat,
   decodeSegmentHeader,
   RecordType,
   type SegmentEnd,
   type SegmentHeader,
   segmentPath,
-  WAL_FORMAT_VERSION,
 } from './wal-format.js'
 
 /** What to replay. */
@@ -195,13 +195,7 @@ function headerIn(
   }
   if (header.number !== number)
     throw corruption(`This is segment ${header.number} under a wrong name`, path, 0)
-  if (header.formatVersion !== WAL_FORMAT_VERSION) {
-    throw new VarveError(
-      'UNSUPPORTED_FORMAT',
-      `The log has format version ${header.formatVersion}, and this version of Varve reads ${WAL_FORMAT_VERSION} (${path}). Open it with the version that wrote it.`,
-      { path, offset: 0 },
-    )
-  }
+  checkFormat(header, path)
   return header
 }
 
