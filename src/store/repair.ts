@@ -95,8 +95,10 @@ export async function repair(path: string, options: RepairOptions): Promise<Repa
   await refuseMissing(fileSystem, directory)
   await refuseOpen(fileSystem, directory)
   await refuseTaken(fileSystem, out)
-  const unfinished = await begin(fileSystem, out)
+  const unfinished = temporaryName(out)
+  await removeLeftOver(fileSystem, unfinished)
   try {
+    await begin(fileSystem, unfinished)
     const { rebuilt, manifest } = await write(fileSystem, directory, unfinished, onProgress)
     await publish(fileSystem, unfinished, out)
     return reportOf(directory, out, manifest, rebuilt)
@@ -172,13 +174,20 @@ async function refuseTaken(fileSystem: FileSystem, out: string): Promise<void> {
   )
 }
 
-/** Makes the directory in which the store is written. What an earlier repair left of one is removed. */
-async function begin(fileSystem: FileSystem, out: string): Promise<string> {
-  const unfinished = temporaryName(out)
+/** Removes what an earlier repair that was cut short has left. Throws `EXISTS` when it is somebody else's. */
+async function removeLeftOver(fileSystem: FileSystem, unfinished: string): Promise<void> {
   try {
     const status = await fileSystem.stat(unfinished)
     if (status !== undefined) await refuseForeign(fileSystem, unfinished, status.kind)
     await removeUnfinished(fileSystem, unfinished)
+  } catch (error) {
+    throw ioError(error, 'removing', unfinished)
+  }
+}
+
+/** Makes the directory in which the store is written. */
+async function begin(fileSystem: FileSystem, unfinished: string): Promise<void> {
+  try {
     await makeDirectory(unfinished, fileSystem)
     const marker = await fileSystem.open(`${unfinished}/${MARKER_NAME}`, 'create')
     try {
@@ -192,7 +201,6 @@ async function begin(fileSystem: FileSystem, out: string): Promise<string> {
   } catch (error) {
     throw ioError(error, 'making', unfinished)
   }
-  return unfinished
 }
 
 /** Only a directory that a repair has made is removed. */

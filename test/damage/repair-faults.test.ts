@@ -36,6 +36,7 @@ import {
 const { VARVE_SEED = String(Math.floor(Math.random() * 1000)), VARVE_FAULTS } = process.env
 
 const OUT = '/repaired'
+const UNFINISHED = `${OUT}.tmp`
 /** None of the directories that it stands in are there. */
 const DEEP_OUT = '/x/y/repaired'
 const KEYS = Array.from({ length: 32 }, (_, i) => keyOf(i))
@@ -125,11 +126,14 @@ async function repairsAgain(
   expect(await imageOf(fileSystem), 'the source').toEqual(image)
 }
 
-/** Repairs while `fault` is done to the disk, checks what comes of it, and repairs again. The code of the refusal. */
+/**
+ * Repairs while `fault` is done to the disk, checks what comes of it, and repairs again. The code of the refusal. A repair that
+ * is refused leaves nothing, unless the disk does not let it remove anything (`isStuck`).
+ */
 async function repairUnder(
   one: Case,
   fault: (faults: FaultFileSystem) => void,
-  isRot: boolean,
+  { isRot = false, isStuck = false } = {},
 ): Promise<string | undefined> {
   const memory = await diskOf(one.image)
   const faults = new FaultFileSystem(memory)
@@ -138,6 +142,7 @@ async function repairUnder(
   faults.heal()
   expect([faults.openCount, memory.openCount], 'descriptors').toEqual([0, 0])
   if (outcome instanceof VarveError) {
+    if (!isStuck) expect(await memory.stat(UNFINISHED), 'what is left over').toBeUndefined()
     await repairsAgain(faults, one)
     return outcome.code
   }
@@ -175,7 +180,7 @@ describe.each(NAMES)('a repair of a store with %s', (name) => {
             const fault = (faults: FaultFileSystem): void => {
               faults.fail({ kind: OPERATION_KINDS, after: index, errno, forGood })
             }
-            codes.add(await repairUnder(one, fault, errno === 'EIO'))
+            codes.add(await repairUnder(one, fault, { isRot: errno === 'EIO', isStuck: forGood }))
           } catch (error) {
             failures.push(`operation ${index}, ${kind} ${path}, ${errno}: ${String(error)}`)
           }
@@ -195,7 +200,7 @@ describe.each(NAMES)('a repair of a store with %s', (name) => {
     const offset = randomFrom(Number(VARVE_SEED))()
     for (let at = step * offset; at < counting.bytesWritten; at += step) {
       const quota = Math.floor(at)
-      const code = await repairUnder(one, (faults) => void (faults.byteQuota = quota), false)
+      const code = await repairUnder(one, (faults) => void (faults.byteQuota = quota))
       expect(code, `from byte ${quota} on`).toBe('NO_SPACE')
     }
   }, 1_200_000)
@@ -204,7 +209,7 @@ describe.each(NAMES)('a repair of a store with %s', (name) => {
     const one = caseOf(name)
     const codes: (string | undefined)[] = []
     for (let quota = 0; quota <= 4; quota++) {
-      codes.push(await repairUnder(one, (faults) => void (faults.descriptorQuota = quota), false))
+      codes.push(await repairUnder(one, (faults) => void (faults.descriptorQuota = quota)))
     }
     expect(codes).toEqual(['IO_ERROR', ...codes.slice(1, 4), undefined])
     expect(codes.every((code) => code === undefined || code === 'IO_ERROR')).toBe(true)
@@ -216,7 +221,7 @@ describe.each(NAMES)('a repair of a store with %s', (name) => {
       const shorten = (_kind: string, length: number): number =>
         Math.min(length, 1 + Math.floor(random() * most))
       const fault = (faults: FaultFileSystem): void => void (faults.shorten = shorten)
-      expect(await repairUnder(caseOf(name), fault, false), `at most ${most} bytes`).toBeUndefined()
+      expect(await repairUnder(caseOf(name), fault), `at most ${most} bytes`).toBeUndefined()
     }
   })
 
