@@ -50,6 +50,8 @@ export interface LockHolder {
   readonly host: string
   /** Milliseconds since 1970. */
   readonly since: number
+  /** By which path it has the directory of the lock, if it told. */
+  readonly directory?: string
 }
 
 /** The longest name that a host can have. */

@@ -18,6 +18,12 @@
  * A holder is dead when it has let go, when it was on this host and the machine was booted since, or its process is gone, or the process
  * of that id was started at another time. A holder on another host, or where the system does not tell, is alive. Containers have a
  * host name each; those that share one and run at once do not see each other's processes, and take each other for dead.
+ *
+ * A lock file that came along with a copy of its directory names a holder that is alive, and holds nothing there. Numbers of files alone
+ * do not tell: one directory may have several, by way of several mounts, or at different times. But a holder works by its path. It is
+ * elsewhere when, on this host and in this boot, the path that it recorded leads to another directory of the same device as the one at
+ * hand, which besides is not the one whose number it recorded: so one that was moved away under it, or is known to it by a name in a
+ * container, stays held. So does whatever else may be a copy or not.
  */
 import { randomUUID } from 'node:crypto'
 import { basename, dirname } from 'node:path'
@@ -68,6 +74,9 @@ interface LockRecord {
   readonly host: string
   readonly bootId?: string
   readonly startTime?: string
+  /** Where the holder has the lock, and the number of that directory. */
+  readonly directory?: string
+  readonly inode?: string
   readonly since: number
   /** Names this taking of the lock and no other. */
   readonly token: string
@@ -96,8 +105,7 @@ const UNREADABLE_RETRY_MS = 20
 
 /** Takes the lock at `path`, or throws {@link LockHeldError}. */
 export async function acquireLockFile(path: string, system: LockFilePrimitives): Promise<Lock> {
-  const attempt = new LockAttempt(path, system, await ownRecord(system), await placeOf(path, system))
-  return attempt.run()
+  return (await LockAttempt.begin(path, system)).run()
 }
 
 /** The living holder of the lock at `path`, if there is one. Changes nothing. */
@@ -105,7 +113,7 @@ export async function findLockHolder(
   path: string,
   system: LockFilePrimitives,
 ): Promise<LockHolder | undefined> {
-  return new LockAttempt(path, system, await ownRecord(system), await placeOf(path, system)).findHolder()
+  return (await LockAttempt.begin(path, system)).findHolder()
 }
 
 /** The 22nd field of `/proc/<pid>/stat`; the second may hold spaces and parentheses, so counting starts behind it. */
@@ -113,15 +121,18 @@ export function startTimeIn(stat: string | undefined): string | undefined {
   return stat?.slice(stat.lastIndexOf(')') + 2).split(' ')[19]
 }
 
-/** The same for all paths that lead to the lock at `path`, whether the file is there or not; unique where nothing is known. */
-async function placeOf(path: string, system: LockFilePrimitives): Promise<string> {
-  const directory = await system.directory(dirname(path))
+/** The same for all paths that lead to one lock, whether the file is there or not; unique where nothing is known. */
+function placeOf(path: string, directory: DirectoryIdentity | undefined): string {
   if (directory === undefined) return randomUUID()
   const { device, inode, born } = directory
   return `${device}:${inode}:${born}/${basename(path)}`
 }
 
-async function ownRecord(system: LockFilePrimitives): Promise<LockRecord> {
+async function ownRecord(
+  path: string,
+  directory: DirectoryIdentity | undefined,
+  system: LockFilePrimitives,
+): Promise<LockRecord> {
   const bootId = await system.bootId()
   const startTime = await system.startTime(process.pid)
   return {
@@ -130,6 +141,7 @@ async function ownRecord(system: LockFilePrimitives): Promise<LockRecord> {
     host: system.host,
     ...(bootId === undefined ? {} : { bootId }),
     ...(startTime === undefined ? {} : { startTime }),
+    ...(directory === undefined ? {} : { directory: dirname(path), inode: directory.inode }),
     since: system.now(),
     token: randomUUID(),
   }
@@ -151,6 +163,12 @@ class LockAttempt {
     this.#place = place
     this.#text = `${JSON.stringify(own)}\n`
     this.#temporary = `${path}.${own.pid}.${own.token}.tmp`
+  }
+
+  static async begin(path: string, system: LockFilePrimitives): Promise<LockAttempt> {
+    const directory = await system.directory(dirname(path))
+    const own = await ownRecord(path, directory, system)
+    return new LockAttempt(path, system, own, placeOf(path, directory))
   }
 
   async run(): Promise<Lock> {
@@ -284,9 +302,20 @@ class LockAttempt {
     if (holder.bootId !== undefined && this.#own.bootId !== undefined && holder.bootId !== this.#own.bootId)
       return true
     if (!processExists(holder.pid)) return true
-    if (holder.startTime === undefined) return false
-    const startTime = await this.#system.startTime(holder.pid)
-    return startTime !== undefined && startTime !== holder.startTime
+    if (holder.startTime !== undefined) {
+      const startTime = await this.#system.startTime(holder.pid)
+      if (startTime !== undefined && startTime !== holder.startTime) return true
+    }
+    return this.#isElsewhere(holder)
+  }
+
+  /** Whether a holder of this host is known to work in another directory than the one at hand. */
+  async #isElsewhere({ bootId, directory, inode }: LockRecord): Promise<boolean> {
+    if (bootId === undefined || bootId !== this.#own.bootId || directory === undefined) return false
+    const its = await this.#system.directory(directory)
+    const ours = await this.#system.directory(dirname(this.#path))
+    if (its === undefined || ours === undefined || its.device !== ours.device) return false
+    return its.inode !== ours.inode && inode !== undefined && inode !== ours.inode
   }
 
   /**
@@ -329,7 +358,7 @@ function parseRecord(text: string): LockRecord | undefined {
 
 function isRecord(value: unknown): value is LockRecord {
   if (typeof value !== 'object' || value === null) return false
-  const { held, pid, host, bootId, startTime, since, token } = value as Partial<
+  const { held, pid, host, bootId, startTime, directory, inode, since, token } = value as Partial<
     Record<keyof LockRecord, unknown>
   >
   return (
@@ -339,6 +368,8 @@ function isRecord(value: unknown): value is LockRecord {
     typeof host === 'string' &&
     (bootId === undefined || typeof bootId === 'string') &&
     (startTime === undefined || typeof startTime === 'string') &&
+    (directory === undefined || typeof directory === 'string') &&
+    (inode === undefined || typeof inode === 'string') &&
     typeof since === 'number' &&
     // A moment that a date can be.
     Math.abs(since) <= 8.64e15 &&

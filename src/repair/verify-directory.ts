@@ -203,7 +203,7 @@ async function checkNames(
         'note',
         'stale-lock',
         LOCK_NAME,
-        'The lock of a process that is gone; the next open takes it over',
+        'A lock that nobody holds: its process is gone, or it came along with a copy; the next open takes it over',
       )
   } catch (error) {
     findings.addError('note', 'unreadable', ioError(error, 'reading', `${directory}/${LOCK_NAME}`), LOCK_NAME)

@@ -1,9 +1,18 @@
 /** The directory of a store: finding or making it, keeping out of somebody else's, and locking it. */
 import * as nodePath from 'node:path'
-import { errnoOf, ioError, shown, VarveError } from '../base/errors.js'
+import { errnoOf, ioError, printable, shown, VarveError } from '../base/errors.js'
 import { CURRENT_NAME, LOCK_NAME, parseFileName } from '../base/file-names.js'
 import type { Clock } from '../env/clock.js'
-import { type FileStatus, type FileSystem, type Lock, LockHeldError } from '../env/file-system.js'
+import {
+  type FileStatus,
+  type FileSystem,
+  type Lock,
+  LockHeldError,
+  type LockHolder,
+} from '../env/file-system.js'
+
+/** The longest path of a holder that a message tells. */
+const MAX_PATH_LENGTH = 1024
 
 /** How long to wait between two attempts at a lock. */
 const LOCK_RETRY_MS = 20
@@ -125,9 +134,15 @@ function lockedError(directory: string, error: LockHeldError): VarveError {
     : 'Close it there, or wait for it with lockTimeout.'
   return new VarveError(
     'LOCKED',
-    `The store in ${directory} is open: its lock is ${error.message}. ${advice}`,
+    `The store in ${directory} is open: its lock is ${error.message}. ${advice}${copyAdvice(directory, error.holder)}`,
     { path: `${directory}/${LOCK_NAME}`, cause: error },
   )
+}
+
+/** What to add where a lock may be that of another directory, of which `directory` is a copy. */
+export function copyAdvice(directory: string, { directory: its }: LockHolder): string {
+  if (its === undefined || its === directory) return ''
+  return ` It was opened as ${printable(its, MAX_PATH_LENGTH)}. Only if this directory is a copy of that one, delete LOCK in the copy.`
 }
 
 /** A store that was written with other encodings would be read as nonsense. */

@@ -11,6 +11,7 @@ import type { Engine } from './engine.js'
 import { checkOptionNames } from './option-names.js'
 import { listSnapshotIds, snapshotsPath } from './snapshots/snapshot-directory.js'
 import { readSnapshotFacts } from './snapshots/snapshot-facts.js'
+import { copyAdvice } from './store-directory.js'
 
 /** Options of `verify` and `store.verify()`. */
 export interface VerifyOptions {
@@ -125,7 +126,7 @@ export async function refuseOpen(fileSystem: FileSystem, directory: string, advi
     const { pid, host, since } = holder
     throw new VarveError(
       'LOCKED',
-      `The store in ${directory} is open in process ${pid} on ${host} since ${new Date(since).toISOString()}. Close it there first${advice}.`,
+      `The store in ${directory} is open in process ${pid} on ${host} since ${new Date(since).toISOString()}. Close it there first${advice}.${copyAdvice(directory, holder)}`,
       { path },
     )
   } catch (error) {

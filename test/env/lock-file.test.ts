@@ -2,7 +2,19 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { constants, promises, writeFileSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, truncate, writeFile } from 'node:fs/promises'
+import {
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface, type Interface } from 'node:readline'
@@ -227,6 +239,65 @@ describe('a lock file', () => {
       await lock.release()
       vi.restoreAllMocks()
       expect(await readFile(path, 'utf8')).toBe(other)
+    })
+  })
+
+  describe.runIf(linux)('in a copy of its directory', () => {
+    let contender: Contender
+    let copy: string
+
+    beforeEach(async () => {
+      contender = await Contender.started()
+      expect(await contender.ask('take')).toBe('taken')
+      copy = `${root}-copy`
+      await cp(root, copy, { recursive: true })
+    })
+    afterEach(async () => {
+      await contender.kill()
+      await rm(copy, { recursive: true, force: true })
+    })
+
+    it('is held by nobody there, and goes on being held where it was taken', async () => {
+      expect(await fileSystem.lockHolder(join(copy, 'LOCK'))).toBeUndefined()
+      const lock = await fileSystem.lock(join(copy, 'LOCK'))
+      await expect(fileSystem.lock(path)).rejects.toMatchObject({
+        holder: { pid: contender.pid, directory: root },
+      })
+      expect(await contender.ask('release')).toBe('released')
+      await lock.release()
+      expect(await readdir(copy)).toEqual([])
+    })
+
+    it('is held there too when what it was copied from is nowhere to be found', async () => {
+      await rm(root, { recursive: true })
+      await expect(fileSystem.lock(join(copy, 'LOCK'))).rejects.toMatchObject({ holder: { directory: root } })
+    })
+
+    it.each([
+      ['when the boot is not known', { bootId: undefined }],
+      ['when the holder has its own on another device', { directory: '/proc' }],
+      ['when the holder told of no directory', { directory: undefined, inode: undefined }],
+      ['when it is the one that the holder has, by another name', { inode: 'of the copy' }],
+      ['when it is the one that the holder has, by another number', { directory: 'the copy', inode: '1' }],
+    ])('is held there too %s', async (_, { ...changes }: Record<string, unknown>) => {
+      if (changes.inode === 'of the copy') changes.inode = `${(await stat(copy)).ino}`
+      if (changes.directory === 'the copy') changes.directory = copy
+      const found = JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>
+      await writeFile(join(copy, 'LOCK'), JSON.stringify({ ...found, ...changes }))
+      await expect(fileSystem.lock(join(copy, 'LOCK'))).rejects.toBeInstanceOf(LockHeldError)
+      expect(await readdir(copy)).toEqual(['LOCK'])
+    })
+
+    it('is held in the one that was moved away under its holder, whatever has its name', async () => {
+      await rm(copy, { recursive: true })
+      await rename(root, copy)
+      await cp(copy, root, { recursive: true })
+      await expect(fileSystem.lock(join(copy, 'LOCK'))).rejects.toBeInstanceOf(LockHeldError)
+    })
+
+    it('is held by whatever path', async () => {
+      await symlink(root, join(copy, 'link'))
+      await expect(fileSystem.lock(join(copy, 'link', 'LOCK'))).rejects.toBeInstanceOf(LockHeldError)
     })
   })
 

@@ -1,6 +1,7 @@
 /** Several processes and one store, on a real disk. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { cp, rename } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
@@ -54,6 +55,38 @@ async function holding(directory: string): Promise<Holder> {
   expect([await holder.says(), await holder.says()]).toEqual(['open', 'written'])
   return holder
 }
+
+test.runIf(process.platform === 'linux')(
+  'a copy of what another process has open may be opened',
+  async () => {
+    const { open, verify } = await builtPackage()
+    await inDirectory(async (parent) => {
+      const holder = await holding(`${parent}/db`)
+      await cp(`${parent}/db`, `${parent}/copy`, { recursive: true })
+      expect(await verify(`${parent}/copy`)).toMatchObject({ ok: true })
+      const copy = await open<string, string>(`${parent}/copy`, OPTIONS)
+      expect(await copy.get('from')).toBe(String(holder.pid))
+      await expect(open(`${parent}/db`, OPTIONS)).rejects.toMatchObject({ code: 'LOCKED' })
+      await copy.close()
+      await holder.end()
+    })
+  },
+)
+
+test('where LOCK may have come along with a copy, LOCKED says so', async () => {
+  const { open, verify } = await builtPackage()
+  await inDirectory(async (parent) => {
+    const holder = await holding(`${parent}/db`)
+    await rename(`${parent}/db`, `${parent}/moved`)
+    for (const call of [() => open(`${parent}/moved`, OPTIONS), () => verify(`${parent}/moved`)]) {
+      await expect(call()).rejects.toMatchObject({
+        code: 'LOCKED',
+        message: expect.stringContaining(`It was opened as ${parent}/db. Only if this directory is a copy`),
+      })
+    }
+    await holder.kill()
+  })
+})
 
 test('what another process has open is LOCKED, and may be read', async () => {
   const { destroy, open, repair, verify } = await builtPackage()
