@@ -133,6 +133,24 @@ export function ioError(error: unknown, doing: string, path: string): VarveError
   return new VarveError('IO_ERROR', what, { cause: error, path })
 }
 
+/** What stands in the place of a file, as the errno tells that a read of it meets. */
+const NO_FILE: Readonly<Record<string, string>> = {
+  ELOOP: 'A symbolic link, which is not followed',
+  EISDIR: 'A directory',
+  ENXIO: 'A socket or a device',
+  ESPIPE: 'A pipe',
+}
+
+/**
+ * {@link ioError} of reading a file of a store's own. What is no regular file will not be one at the next attempt: it is damage,
+ * `CORRUPTION`.
+ */
+export function readError(error: unknown, path: string): VarveError {
+  const what = NO_FILE[errnoOf(error) ?? '']
+  if (what === undefined) return ioError(error, 'reading', path)
+  return corruption(`${what} stands in the place of a file`, path, undefined, error)
+}
+
 /** The longest string that a message quotes. */
 const MAX_QUOTED_LENGTH = 200
 

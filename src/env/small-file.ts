@@ -1,5 +1,5 @@
 /** Files that are read and written as a whole. */
-import { ioError } from '../base/errors.js'
+import { ioError, readError } from '../base/errors.js'
 import { closeQuietly, type File, type FileSystem, readFully, writeFullySync } from './file-system.js'
 
 /** The first `mostBytes` of the file at `path`; `undefined` when there is none. */
@@ -15,7 +15,7 @@ export async function readSmallFile(
     const bytes = new Uint8Array(mostBytes)
     return bytes.subarray(0, await readFully(file, bytes, 0))
   } catch (error) {
-    throw ioError(error, 'reading', path)
+    throw readError(error, path)
   } finally {
     if (file !== undefined) await closeQuietly(file)
   }

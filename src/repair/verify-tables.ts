@@ -1,6 +1,6 @@
 /** Checks tables against what the MANIFEST says of them, and each in itself. */
 import { compareKeys } from '../base/bytes.js'
-import { ioError, type VarveError } from '../base/errors.js'
+import { readError, type VarveError } from '../base/errors.js'
 import { sstName } from '../base/file-names.js'
 import { BlockCache } from '../cache/block-cache.js'
 import { metadataOf, tablePath } from '../compaction/table-writer.js'
@@ -68,13 +68,7 @@ export async function checkTable(
       else findings.addError('error', 'block-damaged', error, name, { keys, sequences: whole.sequences })
     }
   } catch (error) {
-    findings.addError(
-      'error',
-      'table-damaged',
-      ioError(error, 'checking', `${directory}/${name}`),
-      name,
-      whole,
-    )
+    findings.addError('error', 'table-damaged', readError(error, `${directory}/${name}`), name, whole)
   } finally {
     tables.close()
   }
@@ -116,7 +110,7 @@ export async function tableOnDisk(
     const { properties } = await tables.open(number, sizeBytes)
     return metadataOf(number, { ...properties, sizeBytes })
   } catch (error) {
-    throw ioError(error, 'reading', path)
+    throw readError(error, path)
   } finally {
     tables.close()
   }

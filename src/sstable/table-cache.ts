@@ -9,7 +9,7 @@
  * `maxOpenFiles`.
  */
 import { LRUCache } from 'lru-cache'
-import { errnoOf, ioError, VarveError } from '../base/errors.js'
+import { errnoOf, readError, VarveError } from '../base/errors.js'
 import type { BlockCache } from '../cache/block-cache.js'
 import type { File, FileSystem } from '../env/file-system.js'
 import type { Block } from './block.js'
@@ -218,7 +218,7 @@ export class TableCache {
   }
 
   #openError(error: unknown, path: string): VarveError {
-    if (errnoOf(error) !== 'ENOENT') return ioError(error, 'opening', path)
+    if (errnoOf(error) !== 'ENOENT') return readError(error, path)
     return (this.#settings.missing ?? missingTable)(path, error)
   }
 

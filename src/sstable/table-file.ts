@@ -5,7 +5,7 @@
  * Invariant: at most one descriptor is open for new reads; one that was released closes as soon as the last
  * asynchronous read on it has ended, and never before.
  */
-import { ioError, VarveError } from '../base/errors.js'
+import { readError, VarveError } from '../base/errors.js'
 import { closeQuietlySync, type File, readFully, readFullySync } from '../env/file-system.js'
 
 /** Opens files within the bound on open files. */
@@ -44,7 +44,7 @@ export class TableFile {
       const descriptor = this.#descriptor ?? this.#take(this.#keeper.openSync(this.path))
       return readFullySync(descriptor.file, target, position)
     } catch (error) {
-      throw ioError(error, 'reading', this.path)
+      throw readError(error, this.path)
     }
   }
 
@@ -63,7 +63,7 @@ export class TableFile {
         if (descriptor.released && descriptor.reads === 0) closeQuietlySync(descriptor.file)
       }
     } catch (error) {
-      throw ioError(error, 'reading', this.path)
+      throw readError(error, this.path)
     }
   }
 
@@ -73,7 +73,7 @@ export class TableFile {
     try {
       if (this.#descriptor === undefined) await this.#open()
     } catch (error) {
-      throw ioError(error, 'opening', this.path)
+      throw readError(error, this.path)
     }
   }
 

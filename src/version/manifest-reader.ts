@@ -7,7 +7,7 @@
  */
 import { compareKeys, readU32, readU64 } from '../base/bytes.js'
 import { fileSalt } from '../base/checksum.js'
-import { corruption, ioError, VarveError } from '../base/errors.js'
+import { corruption, readError, VarveError } from '../base/errors.js'
 import { closeQuietly, type File, type FileSystem, readFully } from '../env/file-system.js'
 import { RecordReader } from '../record/record-reader.js'
 import {
@@ -44,7 +44,7 @@ export async function readManifestBytes(fileSystem: FileSystem, path: string): P
     const length = await readFully(file, bytes, 0)
     return bytes.subarray(0, length)
   } catch (error) {
-    throw ioError(error, 'reading', path)
+    throw readError(error, path)
   } finally {
     if (file !== undefined) await closeQuietly(file)
   }

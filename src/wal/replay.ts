@@ -15,7 +15,7 @@
 
 import { compareKeys } from '../base/bytes.js'
 import { fileSalt } from '../base/checksum.js'
-import { corruption, ioError, VarveError } from '../base/errors.js'
+import { corruption, readError, VarveError } from '../base/errors.js'
 import { closeQuietly, type FileSystem, type OpenMode, readFully } from '../env/file-system.js'
 import { RecordReader } from '../record/record-reader.js'
 import { checkOperations, OperationReader } from './operation.js'
@@ -308,6 +308,6 @@ async function readFile(
       await closeQuietly(file)
     }
   } catch (error) {
-    throw ioError(error, 'reading', path)
+    throw readError(error, path)
   }
 }
