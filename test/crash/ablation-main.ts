@@ -46,8 +46,8 @@ if (missed.length > 0) process.exitCode = 1
 else await keep(await withKept(all))
 
 async function catchOne(ablation: Ablation): Promise<Caught | undefined> {
-  const { name, why, step, behind } = ablation
-  const scenario = behind === undefined ? SCENARIOS.get(step) : undefined
+  const { name, why } = ablation
+  const scenario = SCENARIOS.get(name)
   if (scenario !== undefined) {
     const message = await scenario(true).then(
       () => undefined,

@@ -1,5 +1,6 @@
 /** What is taken out of the protocols, by name: each sync alone, and each order that rests on one. */
 import { STEPS, type StepName, StepNamer } from './protocol.js'
+import { REPAIR_ORDERS } from './repair-scenarios.js'
 import type { Judge, Step } from './step-file-system.js'
 
 export interface Ablation {
@@ -29,6 +30,7 @@ const ORDERS: readonly (readonly [StepName, StepName])[] = [
   ['CURRENT: sync the directory behind the rename', 'MANIFEST: delete'],
   ['snapshot: sync its directory', 'snapshot: sync the parent behind the publication'],
   ['snapshot: sync the parent before the deletion', 'snapshot: delete a file'],
+  ...REPAIR_ORDERS,
 ]
 
 export const ABLATIONS: readonly Ablation[] = [

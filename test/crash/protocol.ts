@@ -5,10 +5,11 @@
 import { readU64 } from '../../src/base/bytes.js'
 import { parseFileName } from '../../src/base/file-names.js'
 import { RECORD_HEADER_LENGTH } from '../../src/record/record-format.js'
+import { REPAIR_STEPS } from './repair-scenarios.js'
 import { DIRECTORY } from './settings.js'
 import { changes, type Step } from './step-file-system.js'
 
-/** The steps, and why each is there. */
+/** The steps, and why each is there. Those of a repair are named in repair-scenarios.ts. */
 export const STEPS = {
   'log: sync the directory behind a new segment': 'a segment that holds groups has a name',
   'log: sync the header of a segment':
@@ -48,6 +49,7 @@ export const STEPS = {
   'snapshot: delete a file': '',
   'restore: sync the directory': 'the MANIFEST names tables that have a name',
   'restore: sync a copied table': 'the MANIFEST names tables that are whole',
+  ...REPAIR_STEPS,
 } as const
 
 export type StepName = keyof typeof STEPS

@@ -7,19 +7,30 @@ import { InlineExecutor, ManualClock, MemoryFileSystem } from '../../src/testing
 import { recoverState } from '../../src/version/recover-state.js'
 import { replay } from '../../src/wal/replay.js'
 import { randomFrom } from '../model/random.js'
-import { judgeOf } from './ablations.js'
+import { ABLATIONS, judgeOf } from './ablations.js'
 import type { StepName } from './protocol.js'
+import { crashRepair, REPAIR_STEPS, type RepairStep } from './repair-scenarios.js'
 import { DIRECTORY, OPTIONS } from './settings.js'
 import { type Judge, lenient, StepFileSystem } from './step-file-system.js'
 
 /** Throws when the promise behind the step is broken; with `ablated` the step is left out. */
 export type Scenario = (ablated: boolean) => Promise<void>
 
-export const SCENARIOS: ReadonlyMap<StepName, Scenario> = new Map<StepName, Scenario>([
+/** By the names of the ablations. */
+export const SCENARIOS: ReadonlyMap<string, Scenario> = new Map<string, Scenario>([
   ['log: sync what replaces a rejected record', rejectedRecord],
   ['log: sync the newest segment before it is read', shownByRecovery],
   ['table: read the footer back', lostTable],
+  ...ABLATIONS.flatMap(({ name, step, behind }): [string, Scenario][] =>
+    isOfRepair(step) && (behind === undefined || isOfRepair(behind))
+      ? [[name, (ablated) => crashRepair(step, ablated, behind)]]
+      : [],
+  ),
 ])
+
+function isOfRepair(step: StepName): step is RepairStep {
+  return step in REPAIR_STEPS
+}
 
 const TRIES = 40
 
