@@ -192,11 +192,10 @@ async function begin(fileSystem: FileSystem, unfinished: string): Promise<void> 
     const marker = await fileSystem.open(`${unfinished}/${MARKER_NAME}`, 'create')
     try {
       writeFullySync(marker, Buffer.from('A repair is writing here, or was cut short.\n'), 0)
-      await marker.sync()
     } finally {
       await closeQuietly(marker)
     }
-    // Nothing else may be there without the marker.
+    // Nothing else may be there without the marker. Its name is all that counts.
     await fileSystem.syncDir(unfinished)
   } catch (error) {
     throw ioError(error, 'making', unfinished)
@@ -242,7 +241,6 @@ async function publish(fileSystem: FileSystem, unfinished: string, out: string):
     await fileSystem.rename(out, unfinished)
     throw error
   }
-  // From here on the store is there; a marker that stays is deleted when it is opened.
+  // From here on the store is there; a marker that stays, or comes back, is deleted when it is opened.
   await fileSystem.unlink(`${out}/${MARKER_NAME}`).catch(() => undefined)
-  await fileSystem.syncDir(out).catch(() => undefined)
 }
