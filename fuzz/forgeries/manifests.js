@@ -75,7 +75,7 @@ export const manifestForgeries = [
   refused('an epoch has one behind it', 'A MANIFEST has an epoch with none behind it', (store) => {
     store.header.epoch = store.random.pick([2 ** 52 + 1, 2 ** 53 - 1])
   }),
-  refused('a MANIFEST is of its store', 'The MANIFEST belongs to another store', (store) => {
+  refused('a MANIFEST is of its store', 'CURRENT and the MANIFEST are of different stores', (store) => {
     store.header.databaseId = store.header.databaseId.map((byte) => byte ^ 1)
   }),
   refused(

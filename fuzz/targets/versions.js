@@ -278,8 +278,17 @@ export const snapshotFacts = {
 
 const LOCK_PATH = '/store/LOCK'
 
-/** Two hosts: on this one the process of the lock is long gone; the other may be alive. */
+/** Two hosts: on this one the process of the lock is long gone, or holds another directory; the other may be alive. */
 const LOCKS = [
+  {
+    pid: 2,
+    host: 'here',
+    bootId: 'boot',
+    directory: '/copied',
+    inode: '8',
+    since: 1_700_000_000_000,
+    token: 'third-token',
+  },
   {
     held: 1,
     pid: 2 ** 30,
@@ -353,6 +362,8 @@ function lockSystem(files, inside) {
       files.delete(touch(path))
     },
     overwrite: async (path) => inside(path),
+    // Of any path that a lock tells: nothing is read there.
+    directory: async (path) => ({ device: '1', inode: path === '/store' ? '7' : '8', born: '1' }),
     now: () => 1_700_000_000_000,
     pause: async () => undefined,
     bootId: async () => 'boot',
