@@ -344,7 +344,11 @@ class Pair {
     const outcome = await restoring
     // What does not fit is not announced: whom chance left out is seen by who is missing.
     const there = new Set((await store.keys().all()).map((key) => key.toString('latin1')))
-    const missing = [...this.#snapshot.entries.keys()].filter((key) => !there.has(key))
+    // In which order is not seen. If any order takes just these, one does in which the largest goes last: all is too much until then.
+    const sizeOf = (key: string): number => key.length + (this.#snapshot?.entries.get(key)?.value.length ?? 0)
+    const missing = [...this.#snapshot.entries.keys()]
+      .filter((key) => !there.has(key))
+      .sort((a, b) => sizeOf(b) - sizeOf(a))
     const expected = this.#model.restore(this.#snapshot.entries, this.#now, () => {
       for (let key = missing.pop(); key !== undefined; key = missing.pop()) {
         if ((this.#snapshot?.entries.get(key)?.expiresAt ?? 0) > this.#now) return key
