@@ -28,6 +28,7 @@ import { ExpirySweeper } from './expiry/expiry-sweeper.js'
 import type { RemovalListener } from './expiry/removals.js'
 import { KeepAlive } from './keep-alive.js'
 import type { LiveState } from './live-state.js'
+import { MAX_FROZEN_MEMTABLES } from './memory-budget.js'
 import { Leases } from './reading/leases.js'
 import type { PinnedMoments } from './reading/pinned-moments.js'
 import type { ReadState } from './reading/read-state.js'
@@ -153,7 +154,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     if (stall !== undefined) return stall
     const { active, frozen } = this.live
     if (!active.hasRoom(needed)) {
-      if (active.entryCount > 0 && frozen.length + 1 >= settings.memtables) {
+      if (active.entryCount > 0 && frozen.length >= MAX_FROZEN_MEMTABLES) {
         this.gate.enter('stop', 'memtables')
         return this.#waitForRelief()
       }
@@ -256,7 +257,8 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
 
   #replaceAlone(added: AddedTables, above: number, then: (sequence: number) => void): Promise<void> {
     const work = (): Promise<void> => this.#replaceContents(added, above, then)
-    return this.keepAlive.during(this.pipeline.alone('memory', work)) // Behind it nothing is left to be logged.
+    // Behind it nothing is left to be logged.
+    return this.keepAlive.during(this.pipeline.alone('memory', work))
   }
 
   async #replaceContents(added: AddedTables, above: number, then: (sequence: number) => void): Promise<void> {

@@ -20,12 +20,11 @@ export const LEAST_MEMORY_LIMIT = 16 * MiB
 /** What is taken whatever the sizes. */
 export const FIXED_BYTES = 136 * MiB
 
-/** The memtables of a plan: one that is written, the others wait for their flush. */
-const MEMTABLES = 4
+/** Frozen memtables that wait for their flush at most. */
+export const MAX_FROZEN_MEMTABLES = 3
 
-/** What the memtables of a store without a limit may come to: a burst of so much never waits for a flush. */
-const BURST_BYTES = 32 * MiB
-const MOST_MEMTABLES = 8
+/** The most that are there at once. */
+const MEMTABLES = 1 + MAX_FROZEN_MEMTABLES
 
 /** Blocks that fell out of the cache lie outside the V8 heap until its collector looks, which it does at so much of them. */
 const UNCOLLECTED_BYTES = 64 * MiB
@@ -41,8 +40,6 @@ export interface MemorySizes {
 }
 
 export interface MemoryPlan extends MemorySizes {
-  /** How many memtables there may be at once. */
-  readonly memtables: number
   /** What the indexes and filters of open tables may take. */
   readonly tableMemory: number
 }
@@ -56,7 +53,7 @@ export function planMemory(limit: number, given: Partial<MemorySizes> = {}): Mem
   const tableMemory = roundDown(rest / 6)
   const left = rest - MEMTABLES * memtableSize - tableMemory
   const cacheSize = given.cacheSize ?? cacheWithin(left)
-  const plan = { memtableSize, memtables: MEMTABLES, tableMemory, cacheSize }
+  const plan = { memtableSize, tableMemory, cacheSize }
   const planned = plannedBytes(plan)
   if (planned > kept) {
     throw new VarveError(
@@ -67,14 +64,9 @@ export function planMemory(limit: number, given: Partial<MemorySizes> = {}): Mem
   return plan
 }
 
-/** How many memtables there may be at once, where no limit plans them. */
-export function memtablesWithin(memtableSize: number): number {
-  return clamp(Math.floor(BURST_BYTES / memtableSize), MEMTABLES, MOST_MEMTABLES)
-}
-
 /** What a plan comes to, all in all. */
-export function plannedBytes({ memtableSize, memtables, tableMemory, cacheSize }: MemoryPlan): number {
-  return FIXED_BYTES + memtables * memtableSize + tableMemory + withUncollected(cacheSize)
+export function plannedBytes({ memtableSize, tableMemory, cacheSize }: MemoryPlan): number {
+  return FIXED_BYTES + MEMTABLES * memtableSize + tableMemory + withUncollected(cacheSize)
 }
 
 /** A cache, and what has fallen out of it and is not collected yet: measured, up to twice as much again. */

@@ -8,7 +8,7 @@ import type { AnyValueEncoding, ValueEncodingName, ValueOf } from './encodings/v
 import type { BoundSettings } from './eviction/bound.js'
 import { MOST_ENTRIES } from './eviction/entry-directory.js'
 import type { EvictionPolicyName } from './eviction/eviction-policy.js'
-import { LEAST_MEMORY_LIMIT, type MemoryPlan, memtablesWithin, planMemory } from './memory-budget.js'
+import { LEAST_MEMORY_LIMIT, planMemory } from './memory-budget.js'
 import { flag, GiB, integer, KiB, MiB } from './option-checks.js'
 import { checkOptionNames } from './option-names.js'
 
@@ -162,8 +162,6 @@ export interface Settings {
   /** `undefined`: none. */
   readonly memoryLimit: number | undefined
   readonly memtableSize: number
-  /** How many there may be at once: one that is written, the others wait for their flush. */
-  readonly memtables: number
   readonly cacheSize: number
   /** What indexes and filters of open tables may take; `undefined`: whatever they take. */
   readonly tableMemory: number | undefined
@@ -244,12 +242,11 @@ function checkBound({ maxEntries, maxBytes, evictionPolicy }: StoreOptions): Bou
 function checkMemory(
   options: StoreOptions,
   persistence: Persistence,
-): Pick<Settings, 'memoryLimit' | keyof MemoryPlan> {
+): Pick<Settings, 'memoryLimit' | 'memtableSize' | 'cacheSize' | 'tableMemory'> {
   const memtableSize = integer('memtableSize', options.memtableSize, 4 * MiB, KiB, GiB)
   const cacheSize = integer('cacheSize', options.cacheSize, 32 * MiB, 0, 64 * GiB)
   if (options.memoryLimit === undefined) {
-    const memtables = memtablesWithin(memtableSize)
-    return { memoryLimit: undefined, memtableSize, memtables, cacheSize, tableMemory: undefined }
+    return { memoryLimit: undefined, memtableSize, cacheSize, tableMemory: undefined }
   }
   if (persistence === 'none') {
     throw new VarveError(

@@ -75,23 +75,11 @@ describe('a plan', () => {
 
 describe('the option memoryLimit', () => {
   test('derives what is not given', () => {
-    const { memoryLimit, memtableSize, memtables, cacheSize, tableMemory } = resolveSettings({
-      memoryLimit: 256 * MiB,
-    })
-    expect({ memtableSize, memtables, cacheSize, tableMemory }).toEqual(planMemory(256 * MiB))
+    const { memoryLimit, memtableSize, cacheSize, tableMemory } = resolveSettings({ memoryLimit: 256 * MiB })
+    expect({ memtableSize, cacheSize, tableMemory }).toEqual(planMemory(256 * MiB))
     expect(memoryLimit).toBe(256 * MiB)
     expect(resolveSettings({ memoryLimit: 256 * MiB, cacheSize: 1 }).cacheSize).toBe(1)
     expect(resolveSettings({}).tableMemory).toBeUndefined()
-  })
-
-  test('plans four memtables; without it a burst of 32 MiB waits for no flush', () => {
-    const memtables = (options: Parameters<typeof resolveSettings>[0]): number =>
-      resolveSettings(options).memtables
-    expect(memtables({ memoryLimit: 1024 * MiB })).toBe(4)
-    expect(memtables({})).toBe(8)
-    expect(memtables({ memtableSize: 6 * MiB })).toBe(5)
-    expect(memtables({ memtableSize: 64 * MiB })).toBe(4)
-    expect(memtables({ memtableSize: 64 * 1024 })).toBe(8)
   })
 
   test('is refused when it cannot be kept, with what to do', async () => {

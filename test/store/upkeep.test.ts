@@ -73,7 +73,7 @@ describe('back-pressure', () => {
     expect(written).toBe(stoppedAt)
     expect(store.stats().stalls).toMatchObject({ level: 'stop', reason: 'memtables', stops: 1 })
     expect(store.stats().memtable.frozen).toBeGreaterThan(0)
-    expect(memtableBytes(store)).toBeLessThan(9 * TINY.memtableSize)
+    expect(memtableBytes(store)).toBeLessThan(5 * TINY.memtableSize)
     expect(store.stats().stalls.stoppedMs).toBeGreaterThanOrEqual(9)
     // Reads go on.
     expect(await store.get(numbered(0))).toBe(textOf(numbered(0)))
@@ -127,7 +127,7 @@ describe('back-pressure', () => {
       for (; written < 500; written++) await store.set(numbered(written), textOf(numbered(written)))
     })()
     await until(() => store.stats().stalls.level === 'stop', 'a stop')
-    expect(memtableBytes(store)).toBeLessThan(9 * TINY.memtableSize)
+    expect(memtableBytes(store)).toBeLessThan(5 * TINY.memtableSize)
     executor.release()
     await writing
     await checkFilled(store, 0, 500)
