@@ -13,6 +13,7 @@ import { tableForgeries } from './tables.js'
  *   none of them, but `verify`. What is refused otherwise is found by `verify` too
  * @property {string | RegExp} what what is said of it
  * @property {string | RegExp} [verifyWhat] what `verify` says, when that is something else
+ * @property {boolean} [isLater] whether it is what a later version may write: `repair` refuses it too, as no damage
  * @property {(store: import('./forged-store.js').ForgedStore) => string} forge breaks the rule; returns the name of the file that must be named
  */
 

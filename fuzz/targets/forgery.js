@@ -97,15 +97,14 @@ export async function checkForged(files) {
     await checkOpening(files, forgery, file, false)
   }
   // What a later version wrote is not damaged: made anew without it, the store would lose it.
-  const isLater = name.endsWith('has a known format')
   const refusal = await repair.run(packDirectory(files)).then(
     () => undefined,
     (error) => error,
   )
   if (refusal instanceof Finding) throw refusal
-  if (isLater && refusal?.code !== 'UNSUPPORTED_FORMAT')
+  if (forgery.isLater && refusal?.code !== 'UNSUPPORTED_FORMAT')
     throw new Finding(`repair takes it for damage that '${name}' is broken: ${refusal}`)
-  if (!isLater && refusal !== undefined)
+  if (!forgery.isLater && refusal !== undefined)
     throw new Finding(`repair gives up where '${name}' is broken: ${refusal}`)
 }
 

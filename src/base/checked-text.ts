@@ -1,6 +1,9 @@
 /** Lines of text of which the last one holds the checksum of all before it. On disk: never change. */
 import { crc32 } from './checksum.js'
-import { VarveError } from './errors.js'
+import { unsupportedFormat } from './errors.js'
+
+/** The format of all of them so far. */
+const FORMAT = 1
 
 /** The first line: what the file is, and of which format. */
 const FIRST_LINE = /^varve ([a-z]+) ([1-9]\d{0,8})\n/
@@ -23,12 +26,8 @@ export function decodeChecked(
   const end = text.lastIndexOf('crc32 ')
   const isSound = text.slice(end) === `crc32 ${checksumOf(text.slice(0, end))}\n`
   const [, found, format] = FIRST_LINE.exec(text) ?? []
-  if (isSound && found === kind && format !== '1') {
-    throw new VarveError(
-      'UNSUPPORTED_FORMAT',
-      `${path} has format ${format}; this version of Varve reads format 1. Open it with the version that wrote it.`,
-      { path },
-    )
+  if (isSound && found === kind && Number(format) !== FORMAT) {
+    throw unsupportedFormat(path, Number(format), FORMAT, path)
   }
   return { text, isSound }
 }

@@ -83,6 +83,15 @@ export function corruption(what: string, path: string, offset?: number, cause?: 
   })
 }
 
+/** The error for a sound file of another format than `known`. `what` names the file. */
+export function unsupportedFormat(what: string, found: number, known: number, path?: string): VarveError {
+  return new VarveError(
+    'UNSUPPORTED_FORMAT',
+    `${what} has format ${found}; this version of Varve reads format ${known}. Open it with the version that wrote it.`,
+    path === undefined ? {} : { path },
+  )
+}
+
 /** What is wrong, for a report that tells the place itself: the message of a {@link corruption} without the rest. */
 export function whatIsWrong({ message, path, offset }: VarveError): string {
   const rest = path === undefined ? '' : whereAndAdvice(path, offset)
@@ -107,9 +116,20 @@ const ADVICE: Readonly<Record<string, string>> = {
   EROFS: ' The file system is mounted read-only: open the store with readOnly, or mount it for writing.',
   EMFILE: ' Too many files are open: raise the limit of the process, or lower maxOpenFiles.',
   ENFILE: ' Too many files are open on the machine: close some.',
-  ELOOP: ' It is a symbolic link, which is not followed: put the file itself there.',
-  EISDIR: ' It is a directory: put the file itself there.',
   EIO: ' The device may be failing: copy what is there, run verify(), and see the log of the system.',
+}
+
+/** What stands in the place of a file, as the errno tells that a read of it meets. */
+const NO_FILE: Readonly<Record<string, string>> = {
+  ELOOP: 'A symbolic link, which is not followed',
+  EISDIR: 'A directory',
+  ENXIO: 'A socket or a device',
+  ESPIPE: 'A pipe',
+}
+
+function adviceFor(errno: string): string {
+  const what = NO_FILE[errno]
+  return what === undefined ? (ADVICE[errno] ?? '') : ` ${what} stands in the place of a file: remove it.`
 }
 
 /** Turns a file-system error into a `VarveError`; a `VarveError` comes back as it is. */
@@ -129,16 +149,8 @@ export function ioError(error: unknown, doing: string, path: string): VarveError
   const what =
     errno === undefined
       ? `Something unforeseen happened while ${doing} ${path}: ${error instanceof Error ? error.message : error}`
-      : `The file system failed with ${errno} while ${doing} ${path}.${ADVICE[errno] ?? ''}`
+      : `The file system failed with ${errno} while ${doing} ${path}.${adviceFor(errno)}`
   return new VarveError('IO_ERROR', what, { cause: error, path })
-}
-
-/** What stands in the place of a file, as the errno tells that a read of it meets. */
-const NO_FILE: Readonly<Record<string, string>> = {
-  ELOOP: 'A symbolic link, which is not followed',
-  EISDIR: 'A directory',
-  ENXIO: 'A socket or a device',
-  ESPIPE: 'A pipe',
 }
 
 /**

@@ -151,16 +151,23 @@ class LockAttempt {
   readonly #path: string
   readonly #system: LockFilePrimitives
   readonly #own: LockRecord
+  readonly #directory: DirectoryIdentity | undefined
   readonly #place: string
   readonly #text: string
   /** Holds our record under a name that no one else uses, until it becomes the lock. */
   readonly #temporary: string
 
-  constructor(path: string, system: LockFilePrimitives, own: LockRecord, place: string) {
+  constructor(
+    path: string,
+    system: LockFilePrimitives,
+    own: LockRecord,
+    directory: DirectoryIdentity | undefined,
+  ) {
     this.#path = path
     this.#system = system
     this.#own = own
-    this.#place = place
+    this.#directory = directory
+    this.#place = placeOf(path, directory)
     this.#text = `${JSON.stringify(own)}\n`
     this.#temporary = `${path}.${own.pid}.${own.token}.tmp`
   }
@@ -168,7 +175,7 @@ class LockAttempt {
   static async begin(path: string, system: LockFilePrimitives): Promise<LockAttempt> {
     const directory = await system.directory(dirname(path))
     const own = await ownRecord(path, directory, system)
-    return new LockAttempt(path, system, own, placeOf(path, directory))
+    return new LockAttempt(path, system, own, directory)
   }
 
   async run(): Promise<Lock> {
@@ -313,7 +320,7 @@ class LockAttempt {
   async #isElsewhere({ bootId, directory, inode }: LockRecord): Promise<boolean> {
     if (bootId === undefined || bootId !== this.#own.bootId || directory === undefined) return false
     const its = await this.#system.directory(directory)
-    const ours = await this.#system.directory(dirname(this.#path))
+    const ours = this.#directory
     if (its === undefined || ours === undefined || its.device !== ours.device) return false
     return its.inode !== ours.inode && inode !== undefined && inode !== ours.inode
   }

@@ -7,7 +7,7 @@
  */
 import { readU32, readU64, writeU32, writeU64 } from '../base/bytes.js'
 import { crc32 } from '../base/checksum.js'
-import { VarveError } from '../base/errors.js'
+import { unsupportedFormat, VarveError } from '../base/errors.js'
 import { BlockHandle } from './block-handle.js'
 
 export const FOOTER_LENGTH = 80
@@ -61,10 +61,7 @@ export function decodeFooter(bytes: Uint8Array): Footer {
   }
   const version = readU32(bytes, VERSION_AT)
   if (version !== TABLE_FORMAT_VERSION) {
-    throw new VarveError(
-      'UNSUPPORTED_FORMAT',
-      `The SSTable has format version ${version}; this Varve reads version ${TABLE_FORMAT_VERSION}. Use the Varve that wrote it, or a newer one.`,
-    )
+    throw unsupportedFormat('The SSTable', version, TABLE_FORMAT_VERSION)
   }
   const indexLevels = readU32(bytes, LEVELS_AT)
   if (indexLevels !== 1 && indexLevels !== 2) {

@@ -8,7 +8,7 @@
 import { readU32, readU64, writeU32, writeU64 } from '../base/bytes.js'
 import { crc32 } from '../base/checksum.js'
 import { MAX_FOUND_NUMBER } from '../base/entry.js'
-import { corruption, VarveError } from '../base/errors.js'
+import { corruption, unsupportedFormat } from '../base/errors.js'
 
 /** On disk: never change. */
 export const MANIFEST_MAGIC: Uint8Array = Uint8Array.from([0x76, 0x61, 0x72, 0x76, 0x65, 0x4d, 0x41, 0x4e]) // "varveMAN"
@@ -63,11 +63,7 @@ export function decodeManifestHeader(bytes: Uint8Array, path: string): ManifestI
     throw corruption('This is no MANIFEST', path, 0)
   const format = readU32(bytes, 8)
   if (format !== MANIFEST_FORMAT) {
-    throw new VarveError(
-      'UNSUPPORTED_FORMAT',
-      `${path} has format ${format}; this version of Varve reads format ${MANIFEST_FORMAT}. Open it with the version that wrote it.`,
-      { path },
-    )
+    throw unsupportedFormat(path, format, MANIFEST_FORMAT, path)
   }
   const identity = { databaseId: bytes.slice(12, 28), number: readU64(bytes, 28), epoch: readU64(bytes, 36) }
   if (identity.epoch > MAX_FOUND_NUMBER)

@@ -10,7 +10,7 @@
 import { join } from 'node:path'
 import { copyBytes, readU32, readU64, writeU32, writeU64 } from '../base/bytes.js'
 import { fileSalt } from '../base/checksum.js'
-import { VarveError } from '../base/errors.js'
+import { unsupportedFormat } from '../base/errors.js'
 import { walName } from '../base/file-names.js'
 import { framedLength, frameRecord, RECORD_HEADER_LENGTH } from '../record/record-format.js'
 import { RecordReader } from '../record/record-reader.js'
@@ -130,11 +130,7 @@ export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHea
 /** Throws `UNSUPPORTED_FORMAT` for a segment of another format version. */
 export function checkFormat({ formatVersion }: SegmentHeader, path: string): void {
   if (formatVersion === WAL_FORMAT_VERSION) return
-  throw new VarveError(
-    'UNSUPPORTED_FORMAT',
-    `The log has format version ${formatVersion}, and this version of Varve reads ${WAL_FORMAT_VERSION} (${path}). Open it with the version that wrote it.`,
-    { path, offset: 0 },
-  )
+  throw unsupportedFormat(path, formatVersion, WAL_FORMAT_VERSION, path)
 }
 
 /** Writes the prefix of a group, seal or close record at `at`. */

@@ -4,7 +4,7 @@ import { parseFileName } from '../../src/base/file-names.js'
 import { FaultFileSystem } from '../../src/env/fault-file-system.js'
 import type { FaultSpec } from '../../src/env/fault-plan.js'
 import { ManualClock } from '../../src/env/manual-clock.js'
-import type { CrashProfile } from '../../src/env/memory-crash.js'
+import { CRASH_PROFILES, type CrashProfile } from '../../src/env/memory-crash.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import type { StoreOptions } from '../../src/store/options.js'
 import type { Readable } from '../../src/store/readable.js'
@@ -27,17 +27,6 @@ const DISK = { durability: 'disk' } as const
 /** What was not synced when the sync failed never is, though the next sync succeeds. */
 const LOG_FAILS: FaultSpec = { kind: 'sync', path: /\.wal$/, dropUnsynced: true }
 const MANIFEST_FAILS: FaultSpec = { kind: 'sync', path: /MANIFEST/, dropUnsynced: true }
-
-const PROFILES: readonly CrashProfile[] = [
-  'nothing',
-  'all',
-  'prefix',
-  'random',
-  'torn',
-  'garbage',
-  'metadata-first',
-  'data-first',
-]
 
 const COUNT = 12
 
@@ -136,7 +125,7 @@ describe.each([
     const resumed = memory.fork()
     await store.set('more', 'y', DISK)
     await store.set('even more', 'z')
-    for (const profile of PROFILES) {
+    for (const profile of CRASH_PROFILES) {
       await checkCrash(resumed, profile, { persistence }, 'seen=x')
       const survivor = await survivorOf(memory, profile, 1, { persistence })
       expect(await survivor.get('more')).toBe('y')
@@ -203,7 +192,7 @@ describe.each([
     faults.observe = undefined
     expect(forks.length).toBeGreaterThan(15)
     for (const [seed, fork] of forks.entries()) {
-      for (const profile of [PROFILES[seed % PROFILES.length], 'random'] as const) {
+      for (const profile of [CRASH_PROFILES[seed % CRASH_PROFILES.length], 'random'] as const) {
         const left = fork.crash(profile, randomFrom(seed))
         const first = await openText({ ...OPTIONS, persistence, fileSystem: left })
         const shown = (await first.exists('seen')) ? ['seen=x'] : []
@@ -267,7 +256,7 @@ describe('what was rejected with the failure', () => {
     await store.resume()
     await store.set('e', '2')
     expect((await next).value).toMatchObject({ key: 'e', sequence: 2 })
-    for (const profile of PROFILES) {
+    for (const profile of CRASH_PROFILES) {
       const survivor = await survivorOf(memory, profile, 1)
       expect(['a', 'a,e']).toContain((await survivor.keys().all()).join())
     }
