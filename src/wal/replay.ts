@@ -19,7 +19,7 @@ import { corruption, readError, VarveError } from '../base/errors.js'
 import { closeQuietly, type FileSystem, type OpenMode, readFully } from '../env/file-system.js'
 import { RecordReader } from '../record/record-reader.js'
 import { checkOperations, OperationReader } from './operation.js'
-import { SegmentReader } from './segment-reader.js'
+import { lengthWithoutZeros, SegmentReader } from './segment-reader.js'
 import {
   checkFormat,
   decodeSegmentHeader,
@@ -108,8 +108,7 @@ export async function replay(settings: ReplaySettings, onGroup: OnGroup): Promis
   let torn: TornTail | undefined
   for (const [index, link] of chain.entries()) {
     const next = chain.at(index + 1)
-    const mode = next === undefined && settings.readOnly !== true ? 'modify' : 'read'
-    const bytes = await readFile(settings, link.path, mode)
+    const bytes = await readWhole(settings, link.path, next === undefined)
     const reader = openSegment(link, bytes, next)
     if (link.header.baseSequence > lastSequence) {
       throw corruption(`The log has no operations from ${lastSequence + 1} on`, link.path, 0)
@@ -283,6 +282,18 @@ function checkSuccessor(settings: ReplaySettings, reader: SegmentReader): void {
   if (reader.lastType === RecordType.seal && !settings.numbers.includes(reader.sealedFor)) {
     throw corruption('A segment of the log is missing', segmentPath(settings.directory, reader.sealedFor))
   }
+}
+
+/** All bytes of a segment of the chain. */
+async function readWhole(settings: ReplaySettings, path: string, isNewest: boolean): Promise<Uint8Array> {
+  if (!isNewest) return readFile(settings, path, 'read')
+  if (settings.readOnly !== true) return readFile(settings, path, 'modify')
+  // A writer beside us fills room that was made ahead: of what a read finds, an earlier part may have been read before it
+  // was written. Whatever stands in front of something that was found is there for the next read.
+  const bytes = await readFile(settings, path, 'read')
+  const found = lengthWithoutZeros(bytes)
+  bytes.set(await readFile(settings, path, 'read', found))
+  return bytes
 }
 
 /** All bytes of a segment. Throws `IO_ERROR`. */

@@ -102,7 +102,7 @@ export class SegmentReader {
   /**
    * Throws `CORRUPTION` when the good records of a segment without a successor end before they may.
    * @param known - the bytes that the caller knows to have been on the device
-   * @returns the bytes to be discarded: 0 when only zeros are left
+   * @returns the bytes to be discarded, but for the zeros at the end
    */
   checkTail(known: number): number {
     const records = this.#records
@@ -123,7 +123,7 @@ export class SegmentReader {
         throw corruption(`${why}, in a part of the log that was on the device`, this.#path, this.#length)
       }
     }
-    return this.bytes.length - this.#length
+    return lengthWithoutZeros(this.bytes) - this.#length
   }
 
   #takeGroup(): void {
@@ -162,4 +162,11 @@ export class SegmentReader {
   #impossible(what: string): Error {
     return corruption(what, this.#path, this.#records.offset)
   }
+}
+
+/** How long the bytes are but for the zeros at their end. */
+export function lengthWithoutZeros(bytes: Uint8Array): number {
+  let length = bytes.length
+  while (bytes[length - 1] === 0) length--
+  return length
 }

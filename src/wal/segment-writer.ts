@@ -9,6 +9,8 @@
  * - A failed sync is never tried again: the pages may be marked clean without being on the device, so a second sync
  *   would succeed for nothing. The segment takes no more writes.
  * - `syncedLength` never promises more than a sync that succeeded, with none before it that failed.
+ * - Zeros are written only behind everything that was accepted, and count for nothing: that there are none, or fewer,
+ *   is no failure (docs/format/wal.md, "Room ahead").
  */
 import { assert } from '../base/assert.js'
 import { readU32 } from '../base/bytes.js'
@@ -27,6 +29,15 @@ import {
 } from './wal-format.js'
 
 const markLength = RECORD_HEADER_LENGTH + GROUP_HEADER_LENGTH
+
+/** At most so much room is made ahead. */
+const MAX_ROOM_BYTES = 256 * 1024
+
+/** Room is made only where at least so many syncs like the one at hand find place in it. */
+const MIN_SYNCS_IN_ROOM = 4
+
+const ZEROS = new Uint8Array(MAX_ROOM_BYTES)
+
 const done = Promise.resolve()
 
 export class SegmentWriter {
@@ -35,26 +46,32 @@ export class SegmentWriter {
   readonly #file: File
   readonly #databaseId: Uint8Array
   readonly #salt: number
+  readonly #segmentSize: number
   #length = 0
   #chain = 0
   #lastSequence = 0
   #syncedLength = 0
   #syncedSequence = 0
+  /** The file is at least so long; what lies behind `#length` is zeros, or the rest of a rejected record. */
+  #roomUpTo = 0
+  #makesRoom = true
   /** Whether a record that was rejected may stand, whole or in part, behind `#length`. */
   #spoiled = false
   #sealed = false
   #failed: VarveError | undefined
   #running: Promise<void> | undefined
+  /** What the sync that began last brings to the device. */
   #runningLength = 0
   #queued: Promise<void> | undefined
 
-  /** Takes over `file`, which is new and empty. */
-  constructor(file: File, path: string, databaseId: Uint8Array, number: number) {
+  /** Takes over `file`, which is new and empty, and will hold about `segmentSize` bytes. */
+  constructor(file: File, path: string, databaseId: Uint8Array, number: number, segmentSize: number) {
     this.number = number
     this.path = path
     this.#file = file
     this.#databaseId = databaseId
     this.#salt = fileSalt(databaseId, number)
+    this.#segmentSize = segmentSize
   }
 
   /** The bytes of whole, accepted records. */
@@ -140,6 +157,7 @@ export class SegmentWriter {
     if (!this.#sealed) {
       this.#writeMark(RecordType.seal, next)
       this.#sealed = true
+      this.#makesRoom = false
     }
     await this.sync()
     try {
@@ -179,7 +197,9 @@ export class SegmentWriter {
   async close(): Promise<void> {
     try {
       if (this.#failed === undefined && !this.#sealed) {
+        this.#makesRoom = false
         await this.sync()
+        await this.#giveRoomBack()
         try {
           this.#writeMark(RecordType.close, this.#lastSequence)
           await this.sync()
@@ -232,9 +252,34 @@ export class SegmentWriter {
   }
 
   #startSync(): Promise<void> {
+    if (this.#length > this.#roomUpTo) this.#makeRoom()
     this.#runningLength = this.#length
     this.#running = this.#syncOnce(this.#length, this.#lastSequence)
     return this.#running
+  }
+
+  /**
+   * Makes the file longer than its records. To sync a file that has become longer the file system writes its journal too,
+   * which takes half as long again; this sync has to, and those of the records that find room need not.
+   */
+  #makeRoom(): void {
+    const length = this.#length
+    // No more than what was written: a log of which little is synced stays short.
+    const room = Math.min(MAX_ROOM_BYTES, length, this.#segmentSize - length)
+    const pace = length - this.#runningLength
+    if (!this.#makesRoom || pace * MIN_SYNCS_IN_ROOM > room) return
+    try {
+      this.#roomUpTo = length + this.#file.writeSync(ZEROS.subarray(0, room), length)
+    } catch {
+      // There may be no space for it. Records are written all the same, as long as there is some for them.
+      this.#makesRoom = false
+    }
+  }
+
+  async #giveRoomBack(): Promise<void> {
+    if (this.#roomUpTo <= this.#length) return
+    // A log that stays longer is as good: behind its last record are zeros.
+    await this.#file.truncate(this.#length).catch(() => undefined)
   }
 
   async #syncOnce(length: number, sequence: number): Promise<void> {

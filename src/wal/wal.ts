@@ -282,7 +282,7 @@ async function createSegment(settings: WalSettings, number: number): Promise<Seg
   let segment: SegmentWriter
   try {
     const file = await settings.fileSystem.open(path, 'create')
-    segment = new SegmentWriter(file, path, settings.databaseId, number)
+    segment = new SegmentWriter(file, path, settings.databaseId, number, settings.segmentSize)
   } catch (error) {
     throw ioError(error, 'creating', path)
   }

@@ -27,6 +27,9 @@ type Letter = (stage: Stage) => Promise<void>
 /** How long the entry of `ttl` lives, in ms. */
 const TTL_MS = 500
 
+/** As many small writes as it takes until a log has twice made room ahead, and filled it. */
+const TRICKLE_COUNT = 10
+
 /** Of several sectors. */
 const LARGE = 'x'.repeat(1200)
 
@@ -37,6 +40,7 @@ const NEVER = Number.POSITIVE_INFINITY
 export const LETTERS: ReadonlyMap<string, Letter> = new Map<string, Letter>([
   ['set', (stage) => put(stage, 'a', 'set')],
   ['set-disk', (stage) => put(stage, 'a', 'disk', { durability: 'disk' })],
+  ['trickle', trickle],
   ['set-memory', (stage) => put(stage, 'b', 'memory', { durability: 'memory' })],
   ['set-large', (stage) => put(stage, 'c', LARGE)],
   ['set-ttl', (stage) => put(stage, 'd', 'mortal', { ttl: TTL_MS })],
@@ -97,6 +101,13 @@ function put(
     (entries) => entries.set(key, { value, expiresAt }),
     () => stage.store.set(key, value, options),
   )
+}
+
+/** Small writes that are each on the device before the next. */
+async function trickle(stage: Stage): Promise<void> {
+  // Without a log each is a table.
+  const count = stage.mode.persistence === 'snapshot' ? 1 : TRICKLE_COUNT
+  for (let i = 0; i < count; i++) await put(stage, 'a', `t${i}`, { durability: 'disk' })
 }
 
 function batch(stage: Stage): Promise<void> {

@@ -7,7 +7,9 @@ import { expect, test } from 'vitest'
 import { randomFrom } from '../model/random.js'
 import { Explorer } from './explorer.js'
 import { replayLine } from './replay.js'
+import { carryOut } from './run.js'
 import { eachWordOnce, shuffled } from './sequences.js'
+import { STARTS } from './settings.js'
 
 const { VARVE_SEED = String(Math.floor(Math.random() * 2 ** 31)) } = process.env
 
@@ -53,4 +55,19 @@ test(`crashes anywhere leave what was promised (VARVE_SEED=${VARVE_SEED})`, {
   console.log(
     `crashes: ${JSON.stringify({ ...explorer.counts, cpuSeconds: Math.round((spentMs() - began) / 1000) })}`,
   )
+})
+
+test('the letter trickle fills room ahead in the log, and makes more', async () => {
+  for (const start of STARTS) {
+    const { points } = await carryOut({ start, mode: 'wal-os', letters: ['trickle'] }, { from: 0 })
+    const logged = points.flatMap(({ step }) =>
+      step?.kind === 'write' && step.path.endsWith('.wal') ? [step] : [],
+    )
+    const rooms = logged.filter(({ bytes }) => bytes?.every((byte) => byte === 0))
+    expect(rooms.length).toBe(2)
+    const [first, second] = rooms.map(({ position = 0 }) => position)
+    expect(second - first).toBeGreaterThan(rooms[0].bytes?.length ?? 0)
+    const inRoom = logged.filter(({ position = 0 }) => position > first && position < second)
+    expect(inRoom.length).toBeGreaterThan(2)
+  }
 })

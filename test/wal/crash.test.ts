@@ -9,8 +9,9 @@ import { FaultFileSystem } from '../../src/env/fault-file-system.js'
 import type { File, FileSystem, OpenMode } from '../../src/env/file-system.js'
 import { CRASH_PROFILES } from '../../src/env/memory-crash.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
+import { segmentPath } from '../../src/wal/wal-format.js'
 import { randomFrom } from '../model/random.js'
-import { groupOf, openLog, replayAll } from './logs.js'
+import { contentOf, directory, groupOf, openLog, replayAll } from './logs.js'
 
 /** One moment at which the power went, and what must be found again. */
 interface Crash {
@@ -23,6 +24,9 @@ interface Crash {
   readonly synced: number
   readonly when: string
 }
+
+/** How often room was made ahead of the records, and how often that was filled. */
+const rooms = { made: 0, crossed: 0 }
 
 type Chance = () => number
 type Wrap = (fileSystem: FileSystem) => FileSystem
@@ -49,15 +53,20 @@ async function live(disk: MemoryFileSystem, random: Chance, steps: number, wrap:
   const { wal } = await openLog(wrap(faults), { segmentSize: 1500 })
   synced = () => wal.syncedSequence
   let attempt = 0
+  // Now and then a log that is synced in small pieces, and so has room ahead.
+  const trickles = random() < 0.5
+  let room = { number: 0, end: 0 }
   for (let step = 0; step < steps; step++) {
     const texts = Array.from(
-      { length: 1 + Math.floor(random() * 3) },
-      () => `k${committed.length}.${++attempt}=${'v'.repeat(random() < 0.1 ? 900 : random() * 40)}`,
+      { length: trickles ? 1 : 1 + Math.floor(random() * 3) },
+      () =>
+        `k${committed.length}.${++attempt}=${'v'.repeat(trickles ? 1 : random() < 0.1 ? 900 : random() * 40)}`,
     )
     const full = random() < 0.1
     if (full) faults.byteQuota = faults.bytesWritten + Math.floor(random() * 200)
     try {
-      if (wal.full) await wal.rotate()
+      // Also with room behind the last record, as a flush does.
+      if (wal.full || (trickles && random() < 0.05)) await wal.rotate()
       const group = texts.map((text, index) => `${committed.length + index + 1}:${text}`)
       undecided.push(group)
       wal.append(groupOf(...texts), committed.length + 1)
@@ -67,7 +76,16 @@ async function live(disk: MemoryFileSystem, random: Chance, steps: number, wrap:
       expect(error).toMatchObject({ code: 'NO_SPACE' })
     }
     faults.byteQuota = Number.POSITIVE_INFINITY
-    if (random() < 0.2) await wal.sync()
+    if (random() < (trickles ? 0.7 : 0.2)) {
+      await wal.sync()
+      const { number, length } = wal.synced
+      const size = contentOf(disk, segmentPath(directory, number)).length
+      if (room.number === number && room.end < length) rooms.crossed++
+      if (size > length && (room.number !== number || size > room.end)) {
+        rooms.made++
+        room = { number, end: size }
+      }
+    }
     if (random() < 0.1) await new Promise(setImmediate)
   }
   if (random() < 0.5) await wal.close()
@@ -165,6 +183,8 @@ describe('after a crash', () => {
       }
     }
     expect(states).toBeGreaterThan(2000)
+    expect(rooms.made).toBeGreaterThan(50)
+    expect(rooms.crossed).toBeGreaterThan(20)
   })
 
   it('recovery gives the same again, wherever it is interrupted', async () => {

@@ -73,7 +73,9 @@ describe('a live segment', () => {
       if (length < SEGMENT_HEADER_LENGTH) expect([replayed.segments, replayed.obsolete]).toEqual([[], [1]])
       else {
         const end = offsets[whole + 1]
-        expect(replayed.torn?.discardedBytes ?? 0).toBe(length - end)
+        // Zeros at the end may never have been more than room.
+        const written = bytes.findLastIndex((byte, at) => at < length && byte !== 0) + 1
+        expect(replayed.torn?.discardedBytes ?? 0).toBe(Math.max(0, written - end))
         if (length > end) expect(replayed.torn).toMatchObject({ path: first, offset: end })
       }
     }
