@@ -172,7 +172,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     }
     const firstSequence = this.#lastSequence + 1
     assert(this.#lastSequence + operations.count < MAX_SEQUENCE, 'sequence numbers do not run out')
-    if (!group.memoryOnly) this.journal.append(operations, firstSequence)
+    if (!group.memoryOnly) this.journal.append(operations, firstSequence, group.diskWriters)
     this.live.insert(operations.bytes, OPERATIONS_START, operations.length, firstSequence, this.metrics)
     group.firstSequence = firstSequence
     this.#lastSequence += operations.count

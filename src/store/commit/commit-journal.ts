@@ -11,8 +11,8 @@ export interface CommitJournal {
   readonly wantsTables: boolean
   /** What to wait for before anything can be appended; `undefined` when it can. */
   ready(): Promise<void> | undefined
-  /** Takes a group before it is applied. Throws when it could not be taken. */
-  append(operations: GroupBuffer, firstSequence: number): void
+  /** Takes a group before it is applied; so many of its writers will wait for {@link sync}. Throws when it could not be taken. */
+  append(operations: GroupBuffer, firstSequence: number, diskWriters: number): void
   /** Takes what was applied and is not taken yet. Throws when it could not be. */
   catchUp(): void
   /** Takes operations that are applied already. */

@@ -5,6 +5,10 @@
  * - A group that is content with `'memory'` is applied first; its operations gather here and are logged together, at
  *   the latest in the next turn of the event loop or with the next group that is appended.
  * - Nothing is appended while the log rotates.
+ * - Whoever waits for the device shares a sync with as many others as there are: while one runs, the next gathers. When it
+ *   ends, those whom it wakes may write again before the next begins, which it does when as many writers wait for it, at
+ *   the latest in the next turn. So a writer alone waits for nobody, and 64 at once do not split into two halves that
+ *   wait for each other.
  * - A failed sync ends the log until it begins anew, and `onFailure` is told; any other failure is the caller's of that
  *   moment.
  */
@@ -12,6 +16,7 @@ import { ioError, type VarveError } from '../../base/errors.js'
 import type { Clock, Timer } from '../../env/clock.js'
 import { GroupBuffer, OPERATIONS_START } from '../../wal/group-buffer.js'
 import type { Wal } from '../../wal/wal.js'
+import { Deferred } from '../deferred.js'
 import type { KeepAlive } from '../keep-alive.js'
 import { type CommitFollower, followNothing } from '../watch/commit-follower.js'
 import { LogFollower, type Unlogged } from '../watch/log-follower.js'
@@ -48,6 +53,14 @@ export class CommitLog implements CommitJournal {
   #forgottenUpTo: number
   #logLaterDue = false
   #syncTimer: Timer | undefined
+  #running: Promise<void> | undefined
+  /** The sync behind that one. */
+  #next: Deferred<void> | undefined
+  /** Whether the sync that began last leaves something out. */
+  #isBehind = false
+  /** How many writers wait for the next sync, and how many the last one has woken in this turn. */
+  #waiting = 0
+  #woken = 0
   #rotation: Promise<void> | undefined
   #closed = false
 
@@ -78,14 +91,18 @@ export class CommitLog implements CommitJournal {
   }
 
   /** Hands a group to the operating system, behind what is still unlogged. Throws when it was not. */
-  append(operations: GroupBuffer, firstSequence: number): void {
+  append(operations: GroupBuffer, firstSequence: number, diskWriters: number): void {
     try {
       this.#logUnlogged()
       this.#settings.wal.append(operations, firstSequence)
     } catch (error) {
       throw this.#failed(error)
     }
-    this.#syncLater()
+    this.#isBehind = true
+    this.#waiting += diskWriters
+    // Now, so that the device works while the group is applied.
+    if (diskWriters > 0 && this.#maySync) this.#beginSync()
+    else this.#syncLater()
   }
 
   catchUp(): void {
@@ -100,6 +117,7 @@ export class CommitLog implements CommitJournal {
   /** Takes operations that are applied already; they are logged soon. */
   appendLater(operations: GroupBuffer, firstSequence: number): void {
     const unlogged = this.#unlogged
+    this.#isBehind = true
     if (unlogged.count === 0) this.#firstUnlogged = firstSequence
     unlogged.addAll(operations.bytes, OPERATIONS_START, operations.length, operations.count)
     if (unlogged.length >= MAX_UNLOGGED_BYTES) this.#tryToLog()
@@ -123,7 +141,44 @@ export class CommitLog implements CommitJournal {
   }
 
   /** Resolves when everything up to now is on the device. */
-  async sync(): Promise<void> {
+  sync(): Promise<void> {
+    if (this.#running !== undefined && !this.#isBehind) return this.#running
+    if (this.#maySync) return this.#beginSync()
+    this.#next ??= new Deferred()
+    return this.#next.promise
+  }
+
+  /** Whether a sync may begin now; else one does soon. */
+  get #maySync(): boolean {
+    return this.#running === undefined && this.#waiting >= this.#woken
+  }
+
+  #beginSync(): Promise<void> {
+    const next = this.#next
+    this.#next = undefined
+    this.#isBehind = false
+    const writers = this.#waiting
+    this.#waiting = 0
+    const running = this.#sync()
+    this.#running = running
+    const onEnd = (): void => {
+      if (this.#running !== running) return
+      this.#running = undefined
+      this.#woken = writers
+      this.#settings.clock.nextTurn(() => this.#turnEnded())
+    }
+    running.then(onEnd, onEnd)
+    if (next !== undefined) running.then(next.resolve, next.reject)
+    return running
+  }
+
+  /** Whoever was woken by a sync and has not written again by now is not waited for. */
+  #turnEnded(): void {
+    this.#woken = 0
+    if (this.#next !== undefined && this.#maySync) this.#beginSync()
+  }
+
+  async #sync(): Promise<void> {
     const { wal } = this.#settings
     this.#cancelSync()
     try {
@@ -173,6 +228,8 @@ export class CommitLog implements CommitJournal {
   close(): Promise<void> {
     this.#closed = true
     this.#cancelSync()
+    // Writers who wait for it hear of this sync, not of what comes of the mark of the close.
+    if (this.#next !== undefined) this.#beginSync()
     return this.#settings.wal.close()
   }
 

@@ -42,6 +42,8 @@ export class CommitGroup {
   readonly applied = new Deferred<void>()
   /** Resolves when the group is on the device; there only when a writer holds its promise. */
   durable: Deferred<void> | undefined
+  /** How many writers hold that. */
+  diskWriters = 0
   /** Whether each write is content with `'memory'`. */
   memoryOnly = true
   /** Work that must be done before the group is applied, with nothing else under way; it may add the operations. */
@@ -79,6 +81,7 @@ export class CommitGroup {
   promiseFor(durability: Durability): Promise<void> {
     if (durability === 'disk') {
       this.durable ??= new Deferred()
+      this.diskWriters++
       return this.durable.promise
     }
     this.#appliedTaken = true

@@ -50,9 +50,11 @@ export class LatencyRecorder {
     this.#histogram?.record(Math.max(1, nanoseconds))
   }
 
-  /** `operation`, and when it settles, how long it took. */
+  /** `operation` itself, so that nobody waits for its being timed; when it settles, how long it took is recorded. */
   time<T>(operation: Promise<T>, begin: number): Promise<T> {
-    return operation.finally(() => this.record(begin))
+    const record = (): void => this.record(begin)
+    operation.then(record, record)
+    return operation
   }
 
   /** {@link time} from now on, if it is this operation's turn. */
