@@ -9,6 +9,7 @@ import { Bench } from 'tinybench'
 import { keyAt } from '../data/keys.js'
 
 const dist = process.env.VARVE_DIST ?? '../../dist'
+const { hash32 } = await import(`${dist}/base/hash.js`)
 const { mergeCursors } = await import(`${dist}/iterator/merging-cursor.js`)
 const { VisibleCursor } = await import(`${dist}/iterator/visible-cursor.js`)
 const { ArenaPool } = await import(`${dist}/memtable/arena.js`)
@@ -55,7 +56,8 @@ for (const count of [5_000, 20_000, 200_000]) {
   task(`find among ${label}`, wanted.length, () => {
     for (const start of wanted) {
       key.set(keys, start, start + KEY)
-      if (!memtable.find(key, count, found)) throw new Error('a key is missing')
+      if (!memtable.find(key, hash32(key.bytes, 0, key.length), count, found))
+        throw new Error('a key is missing')
     }
   })
   const [cursor] = memtable.cursors()

@@ -44,6 +44,15 @@ export function isTombstone(kind: number): boolean {
   return kind === Kind.delete || kind >= Kind.expire
 }
 
+/** Where a lookup found an entry. Reusable: one object serves any number of lookups, one after the other. */
+export interface FoundEntry {
+  sequence: number
+  kind: number
+  valueBytes: Uint8Array
+  valueStart: number
+  valueEnd: number
+}
+
 /** The bytes of an expiry in front of a value. */
 export const EXPIRY_LENGTH = 8
 

@@ -8,7 +8,7 @@
  * goes back to the pool when the last pin is gone.
  */
 import { assert } from '../base/assert.js'
-import { expiryOf, isTombstone, Kind, NEVER } from '../base/entry.js'
+import { expiryOf, type FoundEntry, isTombstone, Kind, NEVER } from '../base/entry.js'
 import { hash32 } from '../base/hash.js'
 import type { Cursor } from '../iterator/cursor.js'
 import { Arena, type ArenaPool, MAX_ARENA_BYTES } from './arena.js'
@@ -33,15 +33,6 @@ export interface Sample {
   readonly key: Uint8Array
   /** Of key and value. */
   readonly sizeBytes: number
-}
-
-/** Where {@link Memtable.find} found an entry. Reusable. */
-export interface FoundEntry {
-  sequence: number
-  kind: number
-  valueBytes: Uint8Array
-  valueStart: number
-  valueEnd: number
 }
 
 export class Memtable {
@@ -182,12 +173,12 @@ export class Memtable {
     }
   }
 
-  /** Finds the newest version of `key` at or before `sequence`; describes it in `found` and says whether there is one. */
-  find(key: SearchKey, sequence: number, found: FoundEntry): boolean {
-    const shard =
-      this.#shardMask === 0
-        ? this.#shards[0]
-        : this.#shards[hash32(key.bytes, 0, key.length) & this.#shardMask]
+  /**
+   * Finds the newest version of `key` at or before `sequence`; describes it in `found` and says whether there is one.
+   * `hash` is `hash32` of the key.
+   */
+  find(key: SearchKey, hash: number, sequence: number, found: FoundEntry): boolean {
+    const shard = this.#shards[hash & this.#shardMask]
     const node = shard.find(key, sequence)
     if (node === 0) return false
     const valueStart = shard.valueStart(node)

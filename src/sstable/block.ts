@@ -16,8 +16,17 @@
  * does); a search in a block out of order ends, with a wrong place.
  */
 import { compareBytes, readU32, readU64, VarintReader } from '../base/bytes.js'
-import { EXPIRY_LENGTH, expiryOf, Kind, MAX_FOUND_NUMBER, MAX_KEY_LENGTH, MAX_KIND } from '../base/entry.js'
+import {
+  EXPIRY_LENGTH,
+  expiryOf,
+  type FoundEntry,
+  Kind,
+  MAX_FOUND_NUMBER,
+  MAX_KEY_LENGTH,
+  MAX_KIND,
+} from '../base/entry.js'
 import { VarveError } from '../base/errors.js'
+import { hash32 } from '../base/hash.js'
 import { sharedPrefix } from './separator.js'
 
 /** The bytes of the trailer. */
@@ -51,7 +60,7 @@ function damaged(what: string): VarveError {
 }
 
 export class Block {
-  readonly bytes: Uint8Array
+  #bytes: Uint8Array
   /** The number of entries. */
   readonly count: number
   readonly #sequences: number
@@ -68,6 +77,10 @@ export class Block {
   #stride = 1
   #prefixLength = 0
   #firstKey = 0
+  /** Whether a key was looked up here before. */
+  #wasAsked = false
+  /** For the lookup of one key: where its fingerprints begin, one byte of each key's hash, behind the payload. */
+  #prints = 0
 
   /** Takes over `bytes`, which must not change from now on; throws `CORRUPTION` when they are not a block. */
   constructor(bytes: Uint8Array) {
@@ -80,7 +93,7 @@ export class Block {
     const offsets = trailer - count * (wide ? 4 : 2)
     const sequences = offsets - count * sequenceWidth
     if (sequences < 0 || flags > 15) throw damaged('entry count does not fit its size')
-    this.bytes = bytes
+    this.#bytes = bytes
     this.count = count
     this.#wide = wide
     this.#sequenceWidth = sequenceWidth
@@ -91,14 +104,21 @@ export class Block {
     this.#checkSequences()
   }
 
-  /** What it holds in memory. */
+  /** The payload, and what may stand behind it. The array is another one at another time; none is ever changed. */
+  get bytes(): Uint8Array {
+    return this.#bytes
+  }
+
+  /** What it holds in memory, now or later. */
   get memoryBytes(): number {
-    return this.bytes.length + 4 * (this.count > MOST_SAMPLED_ENTRIES ? this.count : MOST_HEADS)
+    const { count } = this
+    const payload = this.#offsets + count * (this.#wide ? 4 : 2) + BLOCK_TRAILER_LENGTH
+    return payload + (count > MOST_SAMPLED_ENTRIES ? 4 * count : 4 * MOST_HEADS + count)
   }
 
   /** Where entry `index` begins. */
   offsetAt(index: number): number {
-    const bytes = this.bytes
+    const bytes = this.#bytes
     if (this.#wide) return readU32(bytes, this.#offsets + index * 4)
     const at = this.#offsets + index * 2
     return bytes[at] | (bytes[at + 1] << 8)
@@ -111,7 +131,7 @@ export class Block {
 
   /** Where the stored value of entry `index` begins; for an index block. */
   valueStartAt(index: number): number {
-    const bytes = this.bytes
+    const bytes = this.#bytes
     let at = this.offsetAt(index)
     let length = bytes[at++]
     if (length > 0x7f) {
@@ -131,7 +151,7 @@ export class Block {
   }
 
   sequenceAt(index: number): number {
-    const bytes = this.bytes
+    const bytes = this.#bytes
     const width = this.#sequenceWidth
     const at = this.#sequences + index * width
     switch (width) {
@@ -158,7 +178,7 @@ export class Block {
     const prefixLength = this.#prefixLength
     const compared = Math.min(prefixLength, keyEnd - keyStart)
     const at = this.#firstKey
-    const order = compareBytes(this.bytes, at, at + prefixLength, key, keyStart, keyStart + compared)
+    const order = compareBytes(this.#bytes, at, at + prefixLength, key, keyStart, keyStart + compared)
     if (order !== 0) return order > 0 ? 0 : this.count
     const wanted = headOf(key, keyStart + prefixLength, keyEnd)
     const stride = this.#stride
@@ -184,9 +204,104 @@ export class Block {
     return low
   }
 
+  /**
+   * Describes in `into` the newest version of the key at or before `sequence`; false when there is none. `hash` is `hash32`
+   * of the key.
+   *
+   * From the second lookup on, a block has fingerprints: they are passed over one after the other, and hardly a key is
+   * compared that is not the one. They stand behind the offsets and the sequences, in memory that is brought into the
+   * processor's cache together, while a binary search waits for memory at each step.
+   */
+  find(
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    sequence: number,
+    hash: number,
+    into: FoundEntry,
+  ): boolean {
+    const { count } = this
+    if (this.#prints === 0 && !this.#takePrints()) {
+      const index = this.search(key, keyStart, keyEnd, sequence)
+      return index < count && this.#describe(index, key, keyStart, keyEnd, sequence, into)
+    }
+    const bytes = this.#bytes
+    const prints = this.#prints
+    const print = hash & 0xff
+    for (let index = 0; index < count; index++) {
+      if (bytes[prints + index] !== print) continue
+      if (this.#describe(index, key, keyStart, keyEnd, sequence, into)) return true
+    }
+    return false
+  }
+
+  /** Describes entry `index` in `into` when it is a version of the key at or before `sequence`. */
+  #describe(
+    index: number,
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    sequence: number,
+    into: FoundEntry,
+  ): boolean {
+    const bytes = this.#bytes
+    let at = this.offsetAt(index)
+    let length = bytes[at++]
+    if (length > 0x7f) {
+      length &= 0x7f
+      let byte: number
+      let shift = 7
+      do {
+        byte = bytes[at++]
+        length |= (byte & 0x7f) << shift
+        shift += 7
+      } while (byte > 0x7f)
+    }
+    if (length !== keyEnd - keyStart) return false
+    for (let i = keyStart; i < keyEnd; i++) if (bytes[at++] !== key[i]) return false
+    const found = this.sequenceAt(index)
+    if (found > sequence) return false
+    into.sequence = found
+    into.kind = bytes[at++]
+    length = bytes[at++]
+    if (length > 0x7f) {
+      length &= 0x7f
+      let byte: number
+      let shift = 7
+      do {
+        byte = bytes[at++]
+        length |= (byte & 0x7f) << shift
+        shift += 7
+      } while (byte > 0x7f)
+    }
+    into.valueBytes = bytes
+    into.valueStart = at
+    into.valueEnd = at + length
+    return true
+  }
+
+  /** Takes the fingerprints of the keys, when it is time; whether they are there. */
+  #takePrints(): boolean {
+    const { count } = this
+    if (!this.#wasAsked || count > MOST_SAMPLED_ENTRIES) {
+      this.#wasAsked = true
+      return false
+    }
+    const payload = this.#bytes
+    const bytes = new Uint8Array(payload.length + count)
+    bytes.set(payload)
+    for (let i = 0; i < count; i++) {
+      const start = this.#keyStartAt(i)
+      bytes[payload.length + i] = hash32(payload, start, start + this.#keyLengthAt(i))
+    }
+    this.#bytes = bytes
+    this.#prints = payload.length
+    return true
+  }
+
   /** Whether entry `index` is in front of (user key, sequence). */
   #isBefore(index: number, key: Uint8Array, keyStart: number, keyEnd: number, sequence: number): boolean {
-    const bytes = this.bytes
+    const bytes = this.#bytes
     let at = this.offsetAt(index)
     let length = bytes[at++]
     if (length > 0x7f) {
@@ -210,12 +325,12 @@ export class Block {
     const firstEnd = first + this.#keyLengthAt(0)
     const lastStart = this.#keyStartAt(last)
     const lastEnd = lastStart + this.#keyLengthAt(last)
-    const prefixLength = sharedPrefix(this.bytes, first, firstEnd, this.bytes, lastStart, lastEnd)
+    const prefixLength = sharedPrefix(this.#bytes, first, firstEnd, this.#bytes, lastStart, lastEnd)
     const stride = this.count > MOST_SAMPLED_ENTRIES ? 1 : Math.ceil(this.count / MOST_HEADS)
     const heads = new Uint32Array(Math.ceil(this.count / stride))
     for (let i = 0; i < heads.length; i++) {
       const start = this.#keyStartAt(i * stride)
-      heads[i] = headOf(this.bytes, start + prefixLength, start + this.#keyLengthAt(i * stride))
+      heads[i] = headOf(this.#bytes, start + prefixLength, start + this.#keyLengthAt(i * stride))
     }
     this.#prefixLength = prefixLength
     this.#firstKey = first
@@ -225,18 +340,18 @@ export class Block {
   }
 
   #keyLengthAt(index: number): number {
-    return new VarintReader(this.bytes, this.offsetAt(index)).read()
+    return new VarintReader(this.#bytes, this.offsetAt(index)).read()
   }
 
   #keyStartAt(index: number): number {
     let at = this.offsetAt(index)
-    while (this.bytes[at++] > 0x7f);
+    while (this.#bytes[at++] > 0x7f);
     return at
   }
 
   /** Entries must fill `[0, sequences)` without a gap, in the order of their offsets. */
   #checkEntries(): void {
-    const bytes = this.bytes
+    const bytes = this.#bytes
     const end = this.#sequences
     let at = 0
     for (let index = 0; index < this.count; index++) {
@@ -269,7 +384,7 @@ export class Block {
 
   #checkExpiry(at: number, length: number): void {
     if (length < EXPIRY_LENGTH) throw damaged('value is too short for its expiry')
-    if (Number.isNaN(expiryOf(Kind.putWithExpiry, this.bytes, at))) throw damaged('expiry is no moment')
+    if (Number.isNaN(expiryOf(Kind.putWithExpiry, this.#bytes, at))) throw damaged('expiry is no moment')
   }
 
   #checkSequences(): void {

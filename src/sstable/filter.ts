@@ -108,8 +108,8 @@ export class FilterBuilder {
 
 /** The filter of an open table. */
 export class TableFilter {
-  readonly memoryBytes: number
-  readonly #filter: BloomFilter
+  readonly #payload: Uint8Array
+  readonly #hashCount: number
 
   /** Takes over the payload of a filter block; throws `CORRUPTION` when it is none. */
   constructor(payload: Uint8Array) {
@@ -117,14 +117,28 @@ export class TableFilter {
     if (hashCount < 1 || hashCount > MAX_HASH_COUNT || payload.length > 0x2000_0000) {
       throw new VarveError('CORRUPTION', 'A filter block has an impossible size or hash count.')
     }
-    this.memoryBytes = payload.length
-    this.#filter = overBits(payload.subarray(0, payload.length - 1), hashCount)
+    this.#payload = payload
+    this.#hashCount = hashCount
   }
 
-  /** False when no key with this hash is in the table. */
+  get memoryBytes(): number {
+    return this.#payload.length
+  }
+
+  /**
+   * False when no key with this hash is in the table. What the package's `has` answers, but it works out all positions
+   * first, and the first empty one decides: docs/performance.md has the ratio.
+   */
   mayContain(hash: number): boolean {
-    hashing.hash = hash
-    return this.#filter.has(PLACEHOLDER)
+    const bytes = this.#payload
+    const size = (bytes.length - 1) * 8
+    const delta = ((hash >>> 17) | (hash << 15)) >>> 0
+    for (let i = this.#hashCount; i > 0; i--) {
+      const bit = hash % size
+      if ((bytes[bit >>> 3] & (1 << (bit & 7))) === 0) return false
+      hash = (hash + delta) >>> 0
+    }
+    return true
   }
 }
 

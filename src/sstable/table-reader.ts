@@ -4,7 +4,7 @@
  * Small on purpose: everything else of the table goes through the block cache. Immutable but for its descriptor,
  * which comes and goes (table-file.ts), so a reader stays good for as long as its file is there.
  */
-import { compareBytes } from '../base/bytes.js'
+import type { FoundEntry } from '../base/entry.js'
 import { corruption } from '../base/errors.js'
 import { Block } from './block.js'
 import { BlockCursor } from './block-cursor.js'
@@ -95,8 +95,8 @@ export class TableReader {
   }
 
   /**
-   * Stands `into` on the newest version of the key whose sequence number is at most `sequence`; false when the table
-   * has none. `filterHash` is `hash32` of the key. Allocates nothing when the blocks are cached.
+   * Describes in `into` the newest version of the key whose sequence number is at most `sequence`; false when the table
+   * has none. `hash` is `hash32` of the key. Allocates nothing when the blocks are cached.
    * Throws what `fetcher.block` throws.
    */
   get(
@@ -104,49 +104,65 @@ export class TableReader {
     keyStart: number,
     keyEnd: number,
     sequence: number,
-    filterHash: number,
+    hash: number,
     fetcher: BlockFetcher,
-    into: BlockCursor,
+    into: FoundEntry,
   ): boolean {
-    const filter = this.filter
-    if (filter !== undefined && !filter.mayContain(filterHash)) {
-      this.#statistics.probes++
-      this.#statistics.negatives++
-      return false
-    }
-    const found = this.#getUnfiltered(key, keyStart, keyEnd, sequence, fetcher, into)
-    this.#statistics.searches++
-    if (filter !== undefined) {
-      this.#statistics.probes++
-      if (!found) this.#statistics.falsePositives++
-    }
-    return found
+    const block = this.locate(key, keyStart, keyEnd, sequence, hash, fetcher)
+    return block !== undefined && this.findIn(block, key, keyStart, keyEnd, sequence, hash, into)
   }
 
-  #getUnfiltered(
+  /** The first half of {@link get}: the block that holds the key if the table does. */
+  locate(
     key: Uint8Array,
     keyStart: number,
     keyEnd: number,
     sequence: number,
+    hash: number,
     fetcher: BlockFetcher,
-    into: BlockCursor,
-  ): boolean {
+  ): Block | undefined {
+    const { filter } = this
+    if (filter !== undefined && !filter.mayContain(hash)) {
+      this.#statistics.probes++
+      this.#statistics.negatives++
+      return undefined
+    }
     const handle = this.#handle
     let leaf = this.index
-    if (this.indexLevels === 2) {
-      const partition = leaf.search(key, keyStart, keyEnd, sequence)
-      if (partition === leaf.count) return false
-      this.partitionHandle(partition, handle)
+    let position = leaf.search(key, keyStart, keyEnd, sequence)
+    if (this.indexLevels === 2 && position < leaf.count) {
+      this.partitionHandle(position, handle)
       leaf = fetcher.block(this, handle.offset, handle.size)
+      position = leaf.search(key, keyStart, keyEnd, sequence)
     }
-    const position = leaf.search(key, keyStart, keyEnd, sequence)
-    if (position === leaf.count) return false
+    if (position === leaf.count) {
+      this.#countSearch(false)
+      return undefined
+    }
     this.dataHandle(leaf, position, handle)
-    const block = fetcher.block(this, handle.offset, handle.size)
-    into.reset(block)
-    into.seek(key, keyStart, keyEnd, sequence)
-    if (!into.valid) return false
-    return compareBytes(into.keyBytes, into.keyStart, into.keyEnd, key, keyStart, keyEnd) === 0
+    return fetcher.block(this, handle.offset, handle.size)
+  }
+
+  /** The second half of {@link get}, in the block that {@link locate} gave. */
+  findIn(
+    block: Block,
+    key: Uint8Array,
+    keyStart: number,
+    keyEnd: number,
+    sequence: number,
+    hash: number,
+    into: FoundEntry,
+  ): boolean {
+    const found = block.find(key, keyStart, keyEnd, sequence, hash, into)
+    this.#countSearch(found)
+    return found
+  }
+
+  #countSearch(found: boolean): void {
+    this.#statistics.searches++
+    if (this.filter === undefined) return
+    this.#statistics.probes++
+    if (!found) this.#statistics.falsePositives++
   }
 
   /** The handle of index partition `position` of the top index; throws `CORRUPTION` when it points elsewhere. */

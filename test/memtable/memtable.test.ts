@@ -2,11 +2,12 @@ import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compareKeys } from '../../src/base/bytes.js'
-import { Kind } from '../../src/base/entry.js'
+import { type FoundEntry, Kind } from '../../src/base/entry.js'
+import { hash32 } from '../../src/base/hash.js'
 import type { Cursor } from '../../src/iterator/cursor.js'
 import { mergeCursors } from '../../src/iterator/merging-cursor.js'
 import { ArenaPool } from '../../src/memtable/arena.js'
-import { type FoundEntry, Memtable } from '../../src/memtable/memtable.js'
+import { Memtable } from '../../src/memtable/memtable.js'
 import { SearchKey } from '../../src/memtable/search-key.js'
 import {
   compareEntries,
@@ -53,7 +54,7 @@ function find(memtable: Memtable, key: Uint8Array, sequence: number): string | u
   const target = new SearchKey()
   target.set(key, 0, key.length)
   const found = { ...nothing }
-  if (!memtable.find(target, sequence, found)) return undefined
+  if (!memtable.find(target, hash32(key, 0, key.length), sequence, found)) return undefined
   return lineOf({
     sequence: found.sequence,
     kind: found.kind,

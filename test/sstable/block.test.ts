@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { MAX_FOUND_NUMBER } from '../../src/base/entry.js'
 import { VarveError } from '../../src/base/errors.js'
+import { hash32 } from '../../src/base/hash.js'
 import { Block } from '../../src/sstable/block.js'
 import { BlockBuilder } from '../../src/sstable/block-builder.js'
 import { BlockCursor } from '../../src/sstable/block-cursor.js'
@@ -12,7 +13,9 @@ import {
   entriesArbitrary,
   entryAt,
   forward,
+  foundUnder,
   keyArbitrary,
+  nothingFound,
   numberedEntries,
   placeOf,
   textOf,
@@ -26,6 +29,12 @@ function payloadOf(entries: readonly Entry[], builder = new BlockBuilder(64)): U
   const payload = builder.finish().slice()
   builder.reset()
   return payload
+}
+
+function lookUp(block: Block, key: Uint8Array, sequence: number): string | undefined {
+  const found = nothingFound()
+  if (!block.find(key, 0, key.length, sequence, hash32(key, 0, key.length), found)) return undefined
+  return textOf(foundUnder(key, found))
 }
 
 function cursorOver(payload: Uint8Array): BlockCursor {
@@ -66,6 +75,36 @@ describe('a block', () => {
       }),
       { numRuns: 60 },
     )
+  })
+
+  it('finds the newest version of a key at or before a sequence number, at the first lookup and at later ones', () => {
+    fc.assert(
+      fc.property(entriesArbitrary(300), fc.array(keyArbitrary, { maxLength: 10 }), (entries, keys) => {
+        const block = new Block(payloadOf(entries))
+        const places = [
+          ...entries.flatMap(({ key, sequence }) =>
+            [-1, 0, 1].map((by) => ({ key, sequence: sequence + by })),
+          ),
+          ...keys.map((key) => ({ key, sequence: Number.MAX_SAFE_INTEGER })),
+        ]
+        for (const { key, sequence } of places) {
+          const expected = entries[placeOf(entries, key, sequence)]
+          const isThere = expected !== undefined && Buffer.compare(expected.key, key) === 0
+          expect(lookUp(block, key, sequence)).toEqual(isThere ? textOf(expected) : undefined)
+        }
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('charges for the fingerprints of its keys before it has them', () => {
+    const block = new Block(payloadOf(numberedEntries(100)))
+    const { memoryBytes } = block
+    const { length } = block.bytes
+    const sequence = Number.MAX_SAFE_INTEGER
+    for (const index of [1, 2, 3]) expect(lookUp(block, bytesOf(`key0000${index}`), sequence)).toBeDefined()
+    expect(block.bytes.length).toBe(length + 100)
+    expect(block.memoryBytes).toBe(memoryBytes)
   })
 
   it('takes keys that lie inside a larger array', () => {
@@ -113,6 +152,7 @@ function useAll(block: Block): void {
   expect(steps).toBe(0)
   for (const key of ['', 'key00003', 'zzz']) {
     expect(block.search(bytesOf(key), 0, key.length, 5)).toBeLessThanOrEqual(block.count)
+    for (let lookup = 0; lookup < 3; lookup++) lookUp(block, bytesOf(key), 5)
   }
 }
 

@@ -1,3 +1,5 @@
+import { createRequire } from 'node:module'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { hash32 } from '../../src/base/hash.js'
 import { FilterBuilder, TableFilter } from '../../src/sstable/filter.js'
@@ -14,6 +16,25 @@ function filterOf(count: number, bitsPerKey: number): { filter: TableFilter; pay
   expect(builder.sizeBytes).toBe(builder.finish().length)
   const payload = builder.finish()
   return { filter: new TableFilter(payload), payload }
+}
+
+/** A filter of the package over the bits of `payload`, with the positions that docs/format/sstable.md gives. */
+function packageFilter(payload: Uint8Array): { has(hash: number): boolean } {
+  const { BloomFilter, Hashing } = createRequire(import.meta.url)(
+    'bloom-filters',
+  ) as typeof import('bloom-filters')
+  class Placed extends Hashing {
+    override getIndexes(element: unknown, size: number, hashCount: number): number[] {
+      const hash = element as number
+      const delta = ((hash >>> 17) | (hash << 15)) >>> 0
+      return Array.from({ length: hashCount }, (_, i) => ((hash + i * delta) % 2 ** 32) % size)
+    }
+  }
+  const filter = new BloomFilter(8, payload[payload.length - 1])
+  filter._size = (payload.length - 1) * 8
+  filter._filter.array = payload.subarray(0, payload.length - 1)
+  filter._hashing = new Placed()
+  return { has: (hash) => filter.has(hash as never) }
 }
 
 /** The share of absent keys that the filter lets through. */
@@ -38,6 +59,22 @@ describe('a table filter', () => {
       expect(falsePositives(filterOf(count, 10).filter)).toBeLessThan(0.017)
     }
     expect(falsePositives(filterOf(10_000, 5).filter)).toBeGreaterThan(0.05)
+  })
+
+  it('answers as the package does, whatever the bits', () => {
+    fc.assert(
+      fc.property(
+        fc.uint8Array({ minLength: 1, maxLength: 40 }),
+        fc.integer({ min: 1, max: 30 }),
+        fc.array(fc.integer({ min: 0, max: 2 ** 32 - 1 }), { minLength: 1, maxLength: 50 }),
+        (bits, hashCount, hashes) => {
+          // Mostly ones, or hardly a key would get through.
+          const payload = Uint8Array.of(...bits.map((byte, i) => (i % 4 === 0 ? byte : 0xff)), hashCount)
+          const [ours, theirs] = [new TableFilter(payload), packageFilter(payload)]
+          expect(hashes.map((hash) => ours.mayContain(hash))).toEqual(hashes.map((hash) => theirs.has(hash)))
+        },
+      ),
+    )
   })
 
   it('places bits as docs/format/sstable.md says', () => {

@@ -5,7 +5,6 @@ import { FaultFileSystem } from '../../src/env/fault-file-system.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { whenResident } from '../../src/iterator/not-resident.js'
 import type { Block } from '../../src/sstable/block.js'
-import { BlockCursor } from '../../src/sstable/block-cursor.js'
 import { BlockFetcher } from '../../src/sstable/block-fetcher.js'
 import { TableCache } from '../../src/sstable/table-cache.js'
 import { TableCursor } from '../../src/sstable/table-cursor.js'
@@ -14,6 +13,7 @@ import {
   buildTable,
   DATABASE_ID,
   forward,
+  nothingFound,
   numberedEntries,
   openTables,
   pathOf,
@@ -116,7 +116,7 @@ describe('the table cache', () => {
     const fileSystem = new MemoryFileSystem({ strict: false })
     const sizeBytes = tablesIn(fileSystem, 6)
     const tables = openTables(fileSystem, { maxOpenFiles: 2, cacheSize: 0 })
-    const found = new BlockCursor()
+    const found = nothingFound()
     const gets = Array.from({ length: 120 }, async (_, i) => {
       const fetcher = new BlockFetcher(tables, { blocking: false })
       const { key, sequence } = entries[(i * 37) % entries.length]

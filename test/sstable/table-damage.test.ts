@@ -4,7 +4,6 @@ import { Kind } from '../../src/base/entry.js'
 import { VarveError } from '../../src/base/errors.js'
 import { hash32 } from '../../src/base/hash.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
-import { BlockCursor } from '../../src/sstable/block-cursor.js'
 import { decodeFooter, FOOTER_LENGTH } from '../../src/sstable/footer.js'
 import type { TableBuilderSettings } from '../../src/sstable/table-builder.js'
 import { TableCursor } from '../../src/sstable/table-cursor.js'
@@ -16,6 +15,8 @@ import {
   type Entry,
   entryAt,
   expiringValue,
+  foundUnder,
+  nothingFound,
   numberedEntries,
   type OpenSettings,
   openTables,
@@ -78,13 +79,13 @@ function refusals(damaged: Uint8Array): { opened: boolean; refused: number; filt
   }
   let refused = 0
   const { fetcher, reader } = table
-  const found = new BlockCursor()
+  const found = nothingFound()
   const cursor = new TableCursor(reader, fetcher)
   for (const entry of entries) {
     const { key, sequence } = entry
     try {
       if (!reader.get(key, 0, key.length, sequence, hash32(key, 0, key.length), fetcher, found)) expect.fail()
-      if (textOf(entryAt(found)) !== textOf(entry)) expect.fail('get gave a wrong entry')
+      if (textOf(foundUnder(key, found)) !== textOf(entry)) expect.fail('get gave a wrong entry')
       cursor.seek(key, 0, key.length, sequence)
       if (!cursor.valid || textOf(entryAt(cursor)) !== textOf(entry)) expect.fail('seek gave a wrong entry')
     } catch (error) {

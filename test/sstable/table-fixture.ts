@@ -1,7 +1,7 @@
 /** Tables in memory for the tests of this folder: entries made by fast-check, tables built from them. */
 import fc from 'fast-check'
 import { compareKeys } from '../../src/base/bytes.js'
-import { Kind, MAX_FOUND_NUMBER, writeExpiry } from '../../src/base/entry.js'
+import { type FoundEntry, Kind, MAX_FOUND_NUMBER, writeExpiry } from '../../src/base/entry.js'
 import type { VarveError } from '../../src/base/errors.js'
 import { BlockCache } from '../../src/cache/block-cache.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
@@ -146,6 +146,17 @@ export function texts(entries: readonly Entry[]): string[] {
 
 export function textOf({ key, sequence, kind, value }: Entry): string {
   return `${Buffer.from(key).toString('hex')} @${sequence} ${kind} ${Buffer.from(value).toString('hex')}`
+}
+
+/** What a lookup fills in. */
+export function nothingFound(): FoundEntry {
+  return { sequence: 0, kind: 0, valueBytes: new Uint8Array(0), valueStart: 0, valueEnd: 0 }
+}
+
+/** A private copy of the entry that was found under `key`. */
+export function foundUnder(key: Uint8Array, found: FoundEntry): Entry {
+  const { sequence, kind, valueBytes, valueStart, valueEnd } = found
+  return { key, sequence, kind, value: valueBytes.slice(valueStart, valueEnd) }
 }
 
 /** A private copy of the entry under the cursor. */

@@ -5,7 +5,6 @@ import { Kind, NEVER } from '../../src/base/entry.js'
 import { hash32 } from '../../src/base/hash.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { whenResident } from '../../src/iterator/not-resident.js'
-import { BlockCursor } from '../../src/sstable/block-cursor.js'
 import { BlockFetcher } from '../../src/sstable/block-fetcher.js'
 import type { TableBuilderSettings } from '../../src/sstable/table-builder.js'
 import { TableBuilder } from '../../src/sstable/table-builder.js'
@@ -21,7 +20,9 @@ import {
   entryAt,
   expiringValue,
   forward,
+  foundUnder,
   keyArbitrary,
+  nothingFound,
   numberedEntries,
   openTables,
   pathOf,
@@ -77,7 +78,7 @@ describe('a table', () => {
           const cursor = new TableCursor(reader, fetcher)
           expect(texts(forward(cursor))).toEqual(texts(entries))
           expect(texts(backward(cursor))).toEqual(texts(entries))
-          const found = new BlockCursor()
+          const found = nothingFound()
           for (const { key, sequence } of placesAround(entries, keys)) {
             const expected = entries[placeOf(entries, key, sequence)]
             cursor.seek(key, 0, key.length, sequence)
@@ -85,7 +86,7 @@ describe('a table', () => {
             const hash = hash32(key, 0, key.length)
             const has = reader.get(key, 0, key.length, sequence, hash, fetcher, found)
             expect(has).toBe(expected !== undefined && Buffer.compare(expected.key, key) === 0)
-            if (has) expect(textOf(entryAt(found))).toBe(textOf(expected))
+            if (has) expect(textOf(foundUnder(key, found))).toBe(textOf(expected))
           }
         },
       ),
@@ -156,14 +157,14 @@ describe('a table', () => {
           expect(texts(scanned)).toEqual(texts(entries))
           await step(() => cursor.seekToLast())
           expect(textOf(entryAt(cursor))).toBe(textOf(entries[entries.length - 1]))
-          const found = new BlockCursor()
+          const found = nothingFound()
           for (const entry of entries) {
             const { key, sequence } = entry
             const hash = hash32(key, 0, key.length)
             await step(() => {
               expect(reader.get(key, 0, key.length, sequence, hash, fetcher, found)).toBe(true)
             })
-            expect(textOf(entryAt(found))).toBe(textOf(entry))
+            expect(textOf(foundUnder(key, found))).toBe(textOf(entry))
           }
         },
       ),

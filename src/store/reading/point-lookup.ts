@@ -5,13 +5,11 @@
  * Synchronous and safe to run again from its start: with a fetcher that must not block it throws `NotResident`.
  */
 import { compareBytes } from '../../base/bytes.js'
-import { expiryOf, isTombstone, Kind, userValueStart } from '../../base/entry.js'
+import { expiryOf, type FoundEntry, isTombstone, Kind, userValueStart } from '../../base/entry.js'
 import { hash32 } from '../../base/hash.js'
 import type { Clock } from '../../env/clock.js'
 import { whenResident } from '../../iterator/not-resident.js'
-import type { FoundEntry } from '../../memtable/memtable.js'
 import type { SearchKey } from '../../memtable/search-key.js'
-import { BlockCursor } from '../../sstable/block-cursor.js'
 import { BlockFetcher } from '../../sstable/block-fetcher.js'
 import type { TableMetadata } from '../../version/table-metadata.js'
 import { LEVEL_COUNT } from '../../version/version-edit.js'
@@ -19,10 +17,8 @@ import type { ReadPoint } from './pinned-moments.js'
 import type { ReadSource } from './read-source.js'
 import type { ReadState } from './read-state.js'
 
-/** An entry, wherever it was found. Reusable: one object serves any number of lookups, one after the other. */
+/** An entry, wherever it was found. */
 export class LookupResult implements FoundEntry {
-  /** Searches the blocks of tables. */
-  readonly cursor = new BlockCursor()
   sequence = 0
   kind = 0
   valueBytes: Uint8Array = new Uint8Array(0)
@@ -94,10 +90,10 @@ function search(
   fetcher: BlockFetcher,
   result: LookupResult,
 ): boolean {
-  for (const memtable of state.memtables) if (memtable.find(key, sequence, result)) return true
-  const { version } = state
   const { bytes, length } = key
   const hash = hash32(bytes, 0, length)
+  for (const memtable of state.memtables) if (memtable.find(key, hash, sequence, result)) return true
+  const { version } = state
   for (const table of version.levels[0]) {
     if (isInside(table, bytes, length) && findInTable(table, key, hash, sequence, fetcher, result))
       return true
@@ -126,12 +122,5 @@ function findInTable(
   result: LookupResult,
 ): boolean {
   const reader = fetcher.table(table.number, table.sizeBytes)
-  const { cursor } = result
-  if (!reader.get(key.bytes, 0, key.length, sequence, hash, fetcher, cursor)) return false
-  result.sequence = cursor.sequence
-  result.kind = cursor.kind
-  result.valueBytes = cursor.valueBytes
-  result.valueStart = cursor.valueStart
-  result.valueEnd = cursor.valueEnd
-  return true
+  return reader.get(key.bytes, 0, key.length, sequence, hash, fetcher, result)
 }
