@@ -16,17 +16,9 @@
  * does); a search in a block out of order ends, with a wrong place.
  */
 import { compareBytes, readU32, readU64, VarintReader } from '../base/bytes.js'
-import {
-  EXPIRY_LENGTH,
-  expiryOf,
-  type FoundEntry,
-  Kind,
-  MAX_FOUND_NUMBER,
-  MAX_KEY_LENGTH,
-  MAX_KIND,
-} from '../base/entry.js'
-import { VarveError } from '../base/errors.js'
+import { type FoundEntry, MAX_FOUND_NUMBER } from '../base/entry.js'
 import { hash32 } from '../base/hash.js'
+import { checkEntries, checkSequences, damaged } from './check-block.js'
 import { sharedPrefix } from './separator.js'
 
 /** The bytes of the trailer. */
@@ -43,6 +35,9 @@ const MOST_HEADS = 16
 /** A block of more entries than this is an index or a large block: a head for each costs little there. */
 const MOST_SAMPLED_ENTRIES = 128
 
+/** In bytes, on the processors of today. */
+const CACHE_LINE = 64
+
 /** The first 4 bytes of `bytes[start, end)` as a big-endian number, zeros where there are none. */
 function headOf(bytes: Uint8Array, start: number, end: number): number {
   if (start + 4 <= end) {
@@ -53,10 +48,6 @@ function headOf(bytes: Uint8Array, start: number, end: number): number {
   let head = 0
   for (let i = 0; i < 4; i++) head = (head << 8) | (start + i < end ? bytes[start + i] : 0)
   return head >>> 0
-}
-
-function damaged(what: string): VarveError {
-  return new VarveError('CORRUPTION', `A block's ${what}.`)
 }
 
 export class Block {
@@ -100,8 +91,9 @@ export class Block {
     this.#baseSequence = readU64(bytes, trailer)
     this.#offsets = offsets
     this.#sequences = sequences
-    this.#checkEntries()
-    this.#checkSequences()
+    checkEntries(this, sequences)
+    const largest = this.#baseSequence + 2 ** (8 * sequenceWidth) - 1
+    if (largest > MAX_FOUND_NUMBER) checkSequences(this)
   }
 
   /** The payload, and what may stand behind it. The array is another one at another time; none is ever changed. */
@@ -280,6 +272,25 @@ export class Block {
     return true
   }
 
+  /** Brings the fingerprints and the offsets into the processor's cache; the answer means nothing. */
+  touch(): number {
+    return this.#bytes[this.#offsets] + this.#bytes[this.#bytes.length - 1]
+  }
+
+  /** The same for the entry that {@link find} will most likely describe. */
+  touchEntry(hash: number): number {
+    const bytes = this.#bytes
+    const prints = this.#prints
+    const end = prints === 0 ? 0 : prints + this.count
+    const print = hash & 0xff
+    for (let i = prints; i < end; i++) {
+      if (bytes[i] !== print) continue
+      const at = this.offsetAt(i - prints)
+      return bytes[at] + bytes[Math.min(at + CACHE_LINE, end - 1)]
+    }
+    return 0
+  }
+
   /** Takes the fingerprints of the keys, when it is time; whether they are there. */
   #takePrints(): boolean {
     const { count } = this
@@ -347,51 +358,6 @@ export class Block {
     let at = this.offsetAt(index)
     while (this.#bytes[at++] > 0x7f);
     return at
-  }
-
-  /** Entries must fill `[0, sequences)` without a gap, in the order of their offsets. */
-  #checkEntries(): void {
-    const bytes = this.#bytes
-    const end = this.#sequences
-    let at = 0
-    for (let index = 0; index < this.count; index++) {
-      if (this.offsetAt(index) !== at) throw damaged('offset table points beside an entry')
-      if (at >= end) throw damaged('entry is cut off')
-      let length = bytes[at++]
-      if (length > 0x7f) {
-        const reader = new VarintReader(bytes, at - 1, end)
-        length = reader.read()
-        at = reader.position
-        if (length > MAX_KEY_LENGTH) throw damaged('key is too long')
-      }
-      at += length
-      if (at >= end) throw damaged('key reaches beyond its entries')
-      const kind = bytes[at++]
-      if (kind > MAX_KIND) throw damaged(`entry kind ${kind} is unknown`)
-      if (at >= end) throw damaged('entry is cut off')
-      length = bytes[at++]
-      if (length > 0x7f) {
-        const reader = new VarintReader(bytes, at - 1, end)
-        length = reader.read()
-        at = reader.position
-      }
-      if (at + length > end) throw damaged('value reaches beyond its entries')
-      if (kind === Kind.putWithExpiry) this.#checkExpiry(at, length)
-      at += length
-    }
-    if (at !== end) throw damaged('entries do not fill their space')
-  }
-
-  #checkExpiry(at: number, length: number): void {
-    if (length < EXPIRY_LENGTH) throw damaged('value is too short for its expiry')
-    if (Number.isNaN(expiryOf(Kind.putWithExpiry, this.#bytes, at))) throw damaged('expiry is no moment')
-  }
-
-  #checkSequences(): void {
-    if (this.#baseSequence + 2 ** (8 * this.#sequenceWidth) - 1 <= MAX_FOUND_NUMBER) return
-    for (let index = 0; index < this.count; index++) {
-      if (this.sequenceAt(index) > MAX_FOUND_NUMBER) throw damaged('sequence number is too large')
-    }
   }
 }
 

@@ -136,6 +136,62 @@ describe('point reads', () => {
     expect(await store.getMany([])).toEqual([])
   })
 
+  test('getMany and get agree, wherever a key is: memtables, level 0, deeper levels, removed, expired, nowhere', async () => {
+    const clock = new ManualClock()
+    const store = await openText({ ...TINY, clock })
+    await fill(store, 0, 600)
+    await store.compact()
+    for (let i = 0; i < 600; i += 7) await store.delete(numbered(i))
+    await store.flush()
+    for (let i = 0; i < 600; i += 5) await store.set(numbered(i), `new ${i}`)
+    for (let i = 0; i < 600; i += 11) await store.set(numbered(i), 'brief', { ttl: 10 })
+    await store.flush()
+    for (let i = 0; i < 600; i += 13) await store.set(numbered(i), `newest ${i}`)
+    for (let i = 0; i < 600; i += 17) await store.delete(numbered(i))
+    clock.advance(20)
+    const keys = Array.from({ length: 900 }, (_, i) => numbered((i * 379) % 650))
+    const expected: (string | undefined)[] = []
+    for (const key of keys) expected.push(await store.get(key))
+    expect(new Set(expected.map((value) => value?.slice(0, 4))).size).toBeGreaterThan(3)
+    expect(await store.getMany(keys)).toStrictEqual(expected)
+    expect(store.getManySync(keys)).toStrictEqual(expected)
+    expect(store.view().getManySync(keys)).toEqual(expected)
+    await store.close()
+  })
+
+  test('a value encoding may call getMany while getMany decodes', async () => {
+    const inner = Array.from({ length: 100 }, (_, i) => numbered(i))
+    let depth = 0
+    const store = await open('/nested', {
+      ...TINY,
+      fileSystem: new MemoryFileSystem(),
+      valueEncoding: {
+        encode: (value: string) => Buffer.from(value),
+        decode: (bytes: Buffer): string => {
+          if (depth++ === 0) expect(store.getManySync(inner)).toEqual(inner.map((key) => textOf(key)))
+          depth--
+          return bytes.toString()
+        },
+      },
+    })
+    await fill(store as never, 0, 300)
+    await store.compact()
+    const keys = Array.from({ length: 300 }, (_, i) => numbered(299 - i))
+    expect(await store.getMany(keys)).toEqual(keys.map((key) => textOf(key)))
+    expect(store.getManySync(keys)).toEqual(keys.map((key) => textOf(key)))
+    await store.close()
+  })
+
+  test('getMany with a bad key among keys that are on the disk is one rejection', async () => {
+    const store = await openText({ ...TINY, cacheSize: 0 })
+    await fill(store, 0, 100)
+    await store.compact()
+    expect(await codeOf(() => store.getMany([numbered(1), numbered(2), 3 as never]))).toBe('INVALID_KEY')
+    // Time enough for a rejection that nobody handles to fail the test.
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await store.close()
+  })
+
   test('getMany sees one moment', async () => {
     const { store } = await openFaulty({ cacheSize: 0 })
     await store.applyBatch(new WriteBatch<string, string>().set('a', '1').set('b', '1'))

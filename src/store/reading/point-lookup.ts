@@ -10,8 +10,11 @@ import { hash32 } from '../../base/hash.js'
 import type { Clock } from '../../env/clock.js'
 import { whenResident } from '../../iterator/not-resident.js'
 import type { SearchKey } from '../../memtable/search-key.js'
+import { type Block, EMPTY_BLOCK } from '../../sstable/block.js'
 import { BlockFetcher } from '../../sstable/block-fetcher.js'
+import type { TableReader } from '../../sstable/table-reader.js'
 import type { TableMetadata } from '../../version/table-metadata.js'
+import type { Version } from '../../version/version.js'
 import { LEVEL_COUNT } from '../../version/version-edit.js'
 import type { ReadPoint } from './pinned-moments.js'
 import type { ReadSource } from './read-source.js'
@@ -45,7 +48,11 @@ export function lookUp(
   result: LookupResult,
   clock: Clock,
 ): boolean {
-  if (!findVersion(state, key, sequence, fetcher, result)) return false
+  return findVersion(state, key, sequence, fetcher, result) && isLive(result, clock)
+}
+
+/** Whether what was found is neither a tombstone nor expired. */
+export function isLive(result: LookupResult, clock: Clock): boolean {
   if (isTombstone(result.kind)) return false
   return result.kind !== Kind.putWithExpiry || result.expiresAt > clock.now()
 }
@@ -90,37 +97,88 @@ function search(
   fetcher: BlockFetcher,
   result: LookupResult,
 ): boolean {
-  const { bytes, length } = key
-  const hash = hash32(bytes, 0, length)
-  for (const memtable of state.memtables) if (memtable.find(key, hash, sequence, result)) return true
-  const { version } = state
-  for (const table of version.levels[0]) {
-    if (isInside(table, bytes, length) && findInTable(table, key, hash, sequence, fetcher, result))
-      return true
-  }
-  for (let level = 1; level < LEVEL_COUNT; level++) {
-    if (version.levels[level].length === 0) continue
-    const table = version.findTable(level, bytes, 0, length)
-    if (table !== undefined && findInTable(table, key, hash, sequence, fetcher, result)) return true
+  const hash = hash32(key.bytes, 0, key.length)
+  if (findInMemtables(state, key, hash, sequence, result)) return true
+  walk.reset()
+  while (walk.next(state.version, key, hash, sequence, fetcher)) {
+    if (walk.find(key, hash, sequence, result)) return true
   }
   return false
 }
+
+/** Finds the newest version of `key` at or before `sequence` that a memtable holds. */
+export function findInMemtables(
+  { memtables }: ReadState,
+  key: SearchKey,
+  hash: number,
+  sequence: number,
+  result: LookupResult,
+): boolean {
+  for (const memtable of memtables) if (memtable.find(key, hash, sequence, result)) return true
+  return false
+}
+
+/** From block to block that may hold a key, the newest first. Reusable. */
+export class TableWalk {
+  /** The block at hand. */
+  block: Block = EMPTY_BLOCK
+  #reader: TableReader | undefined
+  /** How many tables of level 0 have been asked, and then levels. */
+  #asked = 0
+
+  /** Stands before the first table. */
+  reset(): void {
+    this.block = EMPTY_BLOCK
+    this.#reader = undefined
+    this.#asked = 0
+  }
+
+  /** Moves on to the next block that may hold the key; false when there is none. Throws `NotResident`. */
+  next(version: Version, key: SearchKey, hash: number, sequence: number, fetcher: BlockFetcher): boolean {
+    const { bytes, length } = key
+    const { levels } = version
+    const newest = levels[0]
+    while (this.#asked < newest.length) {
+      const table = newest[this.#asked++]
+      if (isInside(table, bytes, length) && this.#enter(table, key, hash, sequence, fetcher)) return true
+    }
+    for (;;) {
+      const level = ++this.#asked - newest.length
+      if (level >= LEVEL_COUNT) return false
+      if (levels[level].length === 0) continue
+      const table = version.findTable(level, bytes, 0, length)
+      if (table !== undefined && this.#enter(table, key, hash, sequence, fetcher)) return true
+    }
+  }
+
+  /** Finds the newest version of the key at or before `sequence` in the block at hand. */
+  find(key: SearchKey, hash: number, sequence: number, result: LookupResult): boolean {
+    const reader = this.#reader as TableReader
+    return reader.findIn(this.block, key.bytes, 0, key.length, sequence, hash, result)
+  }
+
+  #enter(
+    table: TableMetadata,
+    key: SearchKey,
+    hash: number,
+    sequence: number,
+    fetcher: BlockFetcher,
+  ): boolean {
+    const reader = fetcher.table(table.number, table.sizeBytes)
+    const block = reader.locate(key.bytes, 0, key.length, sequence, hash, fetcher)
+    if (block === undefined) return false
+    this.#reader = reader
+    this.block = block
+    return true
+  }
+}
+
+/** Lookups are made one after the other, each in one step. */
+const walk = new TableWalk()
 
 function isInside(table: TableMetadata, key: Uint8Array, length: number): boolean {
   return (
     compareBytes(key, 0, length, table.smallest, 0, table.smallest.length) >= 0 &&
     compareBytes(key, 0, length, table.largest, 0, table.largest.length) <= 0
   )
-}
-
-function findInTable(
-  table: TableMetadata,
-  key: SearchKey,
-  hash: number,
-  sequence: number,
-  fetcher: BlockFetcher,
-  result: LookupResult,
-): boolean {
-  const reader = fetcher.table(table.number, table.sizeBytes)
-  return reader.get(key.bytes, 0, key.length, sequence, hash, fetcher, result)
 }

@@ -11,6 +11,7 @@ import { NotResident } from '../../iterator/not-resident.js'
 import type { SearchKey } from '../../memtable/search-key.js'
 import { BlockFetcher } from '../../sstable/block-fetcher.js'
 import type { Codec } from '../encodings/codec.js'
+import { BatchLookup } from './batch-lookup.js'
 import type { ReadPoint } from './pinned-moments.js'
 import { awaitLookUp, LookupResult, lookUp } from './point-lookup.js'
 import type { ReadSource } from './read-source.js'
@@ -40,6 +41,7 @@ export class Reader<K, V> {
   readonly #codec: Codec<K, V>
   readonly #at: ReadPoint
   readonly #result = new LookupResult()
+  #batch: BatchLookup | undefined
   /** Answers from memory or throws `NotResident`; nothing is ever loaded through it. */
   readonly #memory: BlockFetcher
   readonly #blocking: BlockFetcher
@@ -81,33 +83,47 @@ export class Reader<K, V> {
 
   /** The values in the order of the keys. Reads from the disk are made side by side. */
   async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
-    checkKeys(keys)
-    const values = new Array<V | undefined>(keys.length)
-    const missing: Promise<void>[] = []
-    for (let i = 0; i < keys.length; i++) {
-      const encoded = this.#codec.key(keys[i])
-      try {
-        values[i] = this.#find(encoded, this.#memory, this.#value)
-      } catch (error) {
-        if (!(error instanceof NotResident)) throw error
-        missing.push(
-          this.#readFromDisk(this.#codec.keyCopy(keys[i]), this.#value).then((value) => {
-            values[i] = value
-          }),
-        )
-      }
+    const missing: number[] = []
+    const values = this.#findMany(keys, this.#memory, (index) => missing.push(index))
+    const fill = async (index: number): Promise<void> => {
+      values[index] = await this.#readFromDisk(this.#codec.keyCopy(keys[index]), this.#value)
     }
-    if (missing.length > 0) await Promise.all(missing)
+    if (missing.length > 0) await Promise.all(missing.map(fill))
     await this.#engine.turn.spend(keys.length * READ_COST)
     return values
   }
 
   getManySync(keys: readonly K[]): (V | undefined)[] {
+    return this.#findMany(keys, this.#blocking, (index) => {
+      throw new Error(`what key ${index} needs was to be read at once`)
+    })
+  }
+
+  /** The values in the order of the keys; `missing` is told of what is not in memory. */
+  #findMany(keys: readonly K[], fetcher: BlockFetcher, missing: (index: number) => void): (V | undefined)[] {
     checkKeys(keys)
     const values = new Array<V | undefined>(keys.length)
-    for (let i = 0; i < keys.length; i++) {
-      values[i] = this.#find(this.#codec.key(keys[i]), this.#blocking, this.#value)
-    }
+    const { metrics, bound, parts } = this.#engine
+    const { readState, sequence } = this.#at
+    // A user's encoding may come back here while this one is under way.
+    const batch = this.#batch ?? new BatchLookup()
+    this.#batch = undefined
+    batch.run(keys, readState, sequence, fetcher, parts.clock, {
+      encode: (key) => this.#codec.key(key),
+      found: (index, result, key) => {
+        metrics.gets++
+        metrics.hits++
+        values[index] = this.#value(result, key)
+        if (this.#counts) bound?.used(key)
+      },
+      absent: (index) => {
+        metrics.gets++
+        // Not a hole in the array.
+        values[index] = undefined
+      },
+      missing,
+    })
+    if (batch.isSmall) this.#batch = batch
     return values
   }
 
