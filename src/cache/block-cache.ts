@@ -21,17 +21,13 @@ export class BlockCache<Block extends object> {
   hits = 0
   /** How often it did not. */
   misses = 0
-  readonly #blocks: LRUCache<number, Block> | undefined
+  /** Made with the first block: its places take some milliseconds, which an opening need not wait for. */
+  #blocks: LRUCache<number, Block> | undefined
   #nextKey = 0
 
   /** @param capacityBytes 0 turns the cache off: nothing is ever held. */
   constructor(capacityBytes: number) {
     this.capacityBytes = capacityBytes
-    if (capacityBytes > 0) {
-      // `max` makes the library keep its links in typed arrays, which is faster and lighter than growing arrays.
-      const max = Math.max(16, Math.ceil(capacityBytes / SMALLEST_CHARGE_BYTES))
-      this.#blocks = new LRUCache({ max, maxSize: capacityBytes })
-    }
   }
 
   /** Reserves `count` consecutive keys; returns the first. */
@@ -50,7 +46,9 @@ export class BlockCache<Block extends object> {
 
   /** Holds `block` at a charge of `sizeBytes` and a fixed overhead; one larger than the whole cache is not held. */
   set(key: number, block: Block, sizeBytes: number): void {
-    this.#blocks?.set(key, block, { size: sizeBytes + ENTRY_OVERHEAD_BYTES })
+    if (this.capacityBytes === 0) return
+    this.#blocks ??= this.#makePlaces()
+    this.#blocks.set(key, block, { size: sizeBytes + ENTRY_OVERHEAD_BYTES })
   }
 
   /** The charges of all that is held. */
@@ -65,5 +63,11 @@ export class BlockCache<Block extends object> {
 
   clear(): void {
     this.#blocks?.clear()
+  }
+
+  #makePlaces(): LRUCache<number, Block> {
+    // `max` makes the library keep its links in typed arrays, which is faster and lighter than growing arrays.
+    const max = Math.max(16, Math.ceil(this.capacityBytes / SMALLEST_CHARGE_BYTES))
+    return new LRUCache({ max, maxSize: this.capacityBytes })
   }
 }

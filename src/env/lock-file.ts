@@ -133,8 +133,7 @@ async function ownRecord(
   directory: DirectoryIdentity | undefined,
   system: LockFilePrimitives,
 ): Promise<LockRecord> {
-  const bootId = await system.bootId()
-  const startTime = await system.startTime(process.pid)
+  const [bootId, startTime] = await Promise.all([system.bootId(), system.startTime(process.pid)])
   return {
     held: 1,
     pid: process.pid,

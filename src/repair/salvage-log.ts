@@ -87,8 +87,10 @@ export async function salvageLog(salvage: LogSalvage): Promise<SalvagedLog> {
         if (promised !== undefined && number > promised) promised = undefined
         if (first > next)
           gaps.push({ file: name, offset: start, what: GAP, sequences: { first: next, last: first - 1 } })
+        // Of a log that was written again both may be there, in groups of other sizes.
+        const taken = next - 1
         next = first + count
-        await collector.take(first, count, source, start, stop, fromSequence)
+        await collector.take(first, count, source, start, stop, Math.max(fromSequence, taken))
       },
       (sealedFor) => {
         promised ??= numbers.includes(sealedFor) ? undefined : sealedFor

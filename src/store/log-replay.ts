@@ -1,9 +1,10 @@
-/** Brings what the log holds beyond the tables into memtables. */
+/** Brings what the log holds beyond the tables into memtables, and into a copy of the log. */
 import { parseFileName } from '../base/file-names.js'
 import type { FileSystem } from '../env/file-system.js'
 import { Memtable } from '../memtable/memtable.js'
 import { knownLog, type ManifestState } from '../version/manifest-state.js'
 import { listDirectory } from '../version/recover-state.js'
+import type { LogCopy } from '../wal/log-copy.js'
 import { type Replayed, replay } from '../wal/replay.js'
 import type { LiveState } from './live-state.js'
 
@@ -15,6 +16,8 @@ export interface LogSource {
   readonly log: Pick<ManifestState, 'logged' | 'logNumber' | 'logSynced' | 'flushedSequence'> & {
     readonly databaseId: Uint8Array
   }
+  /** Takes what is replayed, too. */
+  readonly copy?: LogCopy | undefined
 }
 
 /**
@@ -24,7 +27,7 @@ export interface LogSource {
  */
 export async function replayInto(
   live: LiveState,
-  { fileSystem, directory, log }: LogSource,
+  { fileSystem, directory, log, copy }: LogSource,
   fromSequence: number = log.flushedSequence,
   besideWriter = false,
 ): Promise<Replayed> {
@@ -49,6 +52,7 @@ export async function replayInto(
       const needed = Memtable.bytesNeeded(count, end - start)
       if (!live.active.hasRoom(needed)) live.replaceActive(needed)
       live.insert(bytes, start, end, firstSequence)
+      return copy?.add(firstSequence, count, bytes, start, end)
     },
   )
 }

@@ -3,8 +3,11 @@
  * a crash left behind.
  *
  * Idempotent: a crash inside it is as good as one before it. Nothing is shown that is not durable. Order:
- * directory → LOCK → CURRENT and MANIFEST (a fresh MANIFEST takes over) → log replay → after a crash, tables for what
- * was replayed → a fresh log segment → orphans are deleted → the store is open.
+ * directory → LOCK → CURRENT and MANIFEST (a fresh MANIFEST takes over) → log replay → a fresh log segment, which after a
+ * crash holds all that was replayed, or else tables do → orphans are deleted → the store is open.
+ *
+ * After a crash the log's last bytes may have been kept by the page cache while a sync of them had failed; nothing new may
+ * be built on that (crash model, point 5). So what was replayed is written once more before anything else is.
  */
 import { NEVER } from '../base/entry.js'
 import { ioError, VarveError } from '../base/errors.js'
@@ -18,8 +21,9 @@ import type { Block } from '../sstable/block.js'
 import { TableCache } from '../sstable/table-cache.js'
 import { storeExists } from '../version/recover-state.js'
 import { VersionSet } from '../version/version-set.js'
+import { LogCopy } from '../wal/log-copy.js'
 import type { Replayed } from '../wal/replay.js'
-import { Wal } from '../wal/wal.js'
+import { Wal, type WalSettings } from '../wal/wal.js'
 import { Engine } from './engine.js'
 import { arenasFor, type EngineParts, pickerFor } from './engine-parts.js'
 import { StoreEmitter } from './events.js'
@@ -75,6 +79,7 @@ async function recoverEngine(
   const versions = await openVersions(directory, settings, facts, surroundings, events)
   const { databaseId } = versions.set
   let tableCache: TableCache | undefined
+  let copy: LogCopy | undefined
   let wal: Wal | undefined
   try {
     const blockCache = new BlockCache<Block>(settings.cacheSize)
@@ -98,13 +103,20 @@ async function recoverEngine(
     }
     const jobs = jobsOn({ fileSystem, pause: () => new Promise((resolve) => clock.nextTurn(resolve)) })
     const live = new LiveState(versions.set, arenasFor(settings), settings.shardCount)
-    const replayed = await replayInto(live, { fileSystem, directory, log: versions.set })
-    // Without a log nothing else than tables may hold what was logged.
+    const flush = (): Promise<void> =>
+      flushReplayed(live, versions.set, surroundings, tableSettings, jobs.flush)
     const isLogged = settings.persistence === 'wal' || settings.persistence === 'hybrid'
-    const unsafe = !isLogged || !replayed.closedInOrder
-    if (unsafe) await flushReplayed(live, versions.set, surroundings, tableSettings, jobs.flush)
-    if (isLogged) wal = await beginLog(directory, settings, versions.set, fileSystem, replayed)
-    else await endLog(versions.set)
+    const walSettings = { fileSystem, directory, databaseId, segmentSize: settings.walSegmentSize }
+    const { flushedSequence } = versions.set
+    if (isLogged) copy = new LogCopy(walSettings, flushedSequence, () => versions.set.nextFileNumber())
+    const replayed = await replayInto(live, { fileSystem, directory, log: versions.set, copy })
+    if (copy !== undefined) {
+      wal = await beginLog(versions.set, walSettings, replayed, copy, flush)
+    } else {
+      // Nothing else than tables may hold what was logged.
+      await flush()
+      await endLog(versions.set)
+    }
     await collectOrphans(directory, versions.set, fileSystem, wal, replayed, events)
     live.install()
     const parts: EngineParts = {
@@ -133,6 +145,7 @@ async function recoverEngine(
     }
     return new Engine(parts)
   } catch (error) {
+    await copy?.discard()
     await wal?.close().catch(() => undefined)
     tableCache?.close()
     await versions.set.close().catch(() => undefined)
@@ -182,10 +195,7 @@ async function openVersions(
   return { set, obsolete }
 }
 
-/**
- * Writes tables for what was replayed. After a crash the log's last bytes may have been kept by the page cache while a
- * sync of them had failed; nothing new may be built on that (crash model, point 5).
- */
+/** Writes tables for what was replayed. */
 async function flushReplayed(
   live: LiveState,
   versions: VersionSet,
@@ -217,23 +227,15 @@ async function flushReplayed(
   }
 }
 
+/** Begins the log of this process, and says so in the MANIFEST. */
 async function beginLog(
-  directory: string,
-  settings: Settings,
   versions: VersionSet,
-  fileSystem: FileSystem,
+  settings: WalSettings,
   replayed: Replayed,
+  copy: LogCopy,
+  flush: () => Promise<void>,
 ): Promise<Wal> {
-  const wal = await Wal.create(
-    { fileSystem, directory, databaseId: versions.databaseId, segmentSize: settings.walSegmentSize },
-    {
-      number: versions.nextFileNumber(),
-      lastSequence: replayed.lastSequence,
-      segments: replayed.segments,
-      obsolete: replayed.obsolete,
-    },
-    () => versions.nextFileNumber(),
-  )
+  const wal = await firstSegment(versions, settings, replayed, copy, flush)
   versions.syncedLog = () => wal.synced
   try {
     // From now on a log without this segment is a log with a part missing.
@@ -243,6 +245,27 @@ async function beginLog(
     throw error
   }
   return wal
+}
+
+/** Only a log that was closed in order is gone on with; of any other the copy takes the place, or tables do. */
+async function firstSegment(
+  versions: VersionSet,
+  settings: WalSettings,
+  { closedInOrder, lastSequence, segments, obsolete }: Replayed,
+  copy: LogCopy,
+  flush: () => Promise<void>,
+): Promise<Wal> {
+  const nextNumber = (): number => versions.nextFileNumber()
+  if (!closedInOrder) {
+    const segment = await copy.finish()
+    if (segment !== undefined) {
+      const old = segments.map(({ number }) => number)
+      return Wal.goOn(settings, segment, [...obsolete, ...old], nextNumber)
+    }
+    await flush()
+  }
+  await copy.discard()
+  return Wal.create(settings, { number: nextNumber(), lastSequence, segments, obsolete }, nextNumber)
 }
 
 /** From now on there is no log: tables hold everything, and whatever segments are still there are of no account. */

@@ -4,7 +4,7 @@
  * What must always hold:
  * - What is handed out is a prefix of the commit order that holds everything that was known to be on the device, or
  *   `CORRUPTION` names the file and the offset. Where the log was cut, the first segment written afterwards says so.
- * - Nothing is shown that is not on the device: the newest segment is synced before it is read. Its name needs no sync,
+ * - Nothing is shown that is not on the device: the newest segment is synced behind its reading. Its name needs no sync,
  *   because that was done before it got a header.
  * - Nothing is changed: replaying again, after a crash too, gives the same groups.
  *
@@ -16,7 +16,7 @@
 import { compareKeys } from '../base/bytes.js'
 import { fileSalt } from '../base/checksum.js'
 import { corruption, readError, VarveError } from '../base/errors.js'
-import { closeQuietly, type FileSystem, type OpenMode, readFully } from '../env/file-system.js'
+import { closeQuietly, type FileSystem, readFully } from '../env/file-system.js'
 import { RecordReader } from '../record/record-reader.js'
 import { checkOperations, OperationReader } from './operation.js'
 import { lengthWithoutZeros, SegmentReader } from './segment-reader.js'
@@ -113,7 +113,10 @@ export async function replay(settings: ReplaySettings, onGroup: OnGroup): Promis
     if (link.header.baseSequence > lastSequence) {
       throw corruption(`The log has no operations from ${lastSequence + 1} on`, link.path, 0)
     }
-    await handOut(reader, link, settings.fromSequence, lastSequence, onGroup)
+    // What was read is shown to nobody before the end, so it may be brought to the device meanwhile.
+    const synced =
+      next === undefined && settings.readOnly !== true ? syncFile(settings, link.path) : undefined
+    await allOf(handOut(reader, link, settings.fromSequence, lastSequence, onGroup), synced)
     if (next !== undefined) {
       checkEnd(reader, link, next)
     } else {
@@ -148,11 +151,11 @@ async function findChain(settings: ReplaySettings, obsolete: number[]): Promise<
     if (wanted !== undefined && number < wanted) break
     const isCandidate = wanted === undefined || number === wanted
     let header = isCandidate
-      ? headerIn(await readFile(settings, path, 'read', HEADER_READ_LENGTH), settings, path, number)
+      ? headerIn(await readFile(settings, path, HEADER_READ_LENGTH), settings, path, number)
       : undefined
     if (header === undefined) {
       if (number === wanted) throw corruption('The header of a segment is damaged', path, 0)
-      const bytes = await readFile(settings, path, 'read')
+      const bytes = await readFile(settings, path)
       // A writer beside us may have written it just now.
       if (isCandidate) header = headerIn(bytes, settings, path, number)
       if (header === undefined) {
@@ -286,32 +289,50 @@ function checkSuccessor(settings: ReplaySettings, reader: SegmentReader): void {
 
 /** All bytes of a segment of the chain. */
 async function readWhole(settings: ReplaySettings, path: string, isNewest: boolean): Promise<Uint8Array> {
-  if (!isNewest) return readFile(settings, path, 'read')
-  if (settings.readOnly !== true) return readFile(settings, path, 'modify')
+  if (!isNewest || settings.readOnly !== true) return readFile(settings, path)
   // A writer beside us fills room that was made ahead: of what a read finds, an earlier part may have been read before it
   // was written. Whatever stands in front of something that was found is there for the next read.
-  const bytes = await readFile(settings, path, 'read')
+  const bytes = await readFile(settings, path)
   const found = lengthWithoutZeros(bytes)
-  bytes.set(await readFile(settings, path, 'read', found))
+  bytes.set(await readFile(settings, path, found))
   return bytes
+}
+
+/** Both, to their ends; rejects with the error of the first, if it has one, else of the second. */
+async function allOf(first: Promise<void>, second: Promise<void> | undefined): Promise<void> {
+  for (const settled of await Promise.allSettled([first, second])) {
+    if (settled.status === 'rejected') throw settled.reason
+  }
 }
 
 /** All bytes of a segment. Throws `IO_ERROR`. */
 export function readSegment(settings: Pick<ReplaySettings, 'fileSystem'>, path: string): Promise<Uint8Array> {
-  return readFile(settings, path, 'read')
+  return readFile(settings, path)
 }
 
-/** The bytes of a file, or its first `limit`. A file opened to `'modify'` is brought to the device first. */
+/** Brings a file to the device. */
+async function syncFile({ fileSystem }: ReplaySettings, path: string): Promise<void> {
+  try {
+    const file = await fileSystem.open(path, 'modify')
+    try {
+      await file.sync()
+    } finally {
+      await closeQuietly(file)
+    }
+  } catch (error) {
+    throw readError(error, path)
+  }
+}
+
+/** The bytes of a file, or its first `limit`. */
 async function readFile(
   settings: Pick<ReplaySettings, 'fileSystem'>,
   path: string,
-  mode: OpenMode,
   limit = Number.POSITIVE_INFINITY,
 ): Promise<Uint8Array> {
   try {
-    const file = await settings.fileSystem.open(path, mode)
+    const file = await settings.fileSystem.open(path, 'read')
     try {
-      if (mode === 'modify') await file.sync()
       const bytes = new Uint8Array(Math.min(limit, await file.size()))
       const length = await readFully(file, bytes, 0)
       return length === bytes.length ? bytes : bytes.subarray(0, length)

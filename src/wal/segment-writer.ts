@@ -16,7 +16,7 @@ import { assert } from '../base/assert.js'
 import { readU32 } from '../base/bytes.js'
 import { fileSalt } from '../base/checksum.js'
 import { errnoOf, ioError, VarveError } from '../base/errors.js'
-import { type File, writeFullySync } from '../env/file-system.js'
+import { closeQuietly, type File, writeFullySync } from '../env/file-system.js'
 import { frameRecord, RECORD_HEADER_LENGTH } from '../record/record-format.js'
 import type { GroupBuffer } from './group-buffer.js'
 import {
@@ -43,7 +43,7 @@ const done = Promise.resolve()
 export class SegmentWriter {
   readonly number: number
   readonly path: string
-  readonly #file: File
+  #file: File
   readonly #databaseId: Uint8Array
   readonly #salt: number
   readonly #segmentSize: number
@@ -108,19 +108,26 @@ export class SegmentWriter {
    * it failed for want of space.
    */
   async begin(baseSequence: number, previous: SegmentEnd | undefined): Promise<void> {
-    this.#lastSequence = baseSequence
-    this.#syncedSequence = baseSequence
-    this.#write(
-      encodeSegmentHeader({
-        formatVersion: WAL_FORMAT_VERSION,
-        databaseId: this.#databaseId,
-        number: this.number,
-        baseSequence,
-        previous,
-      }),
-    )
+    this.#writeHeader(baseSequence, previous)
     await this.sync()
     this.#spoiled = false
+  }
+
+  /**
+   * Writes the header of a segment that begins a chain, in a file that nobody takes for a segment: that it becomes when
+   * all that is written until then is synced. So its records may say that the header is on the device: where they are
+   * read it is.
+   */
+  beginUnseen(baseSequence: number): void {
+    this.#writeHeader(baseSequence, undefined)
+    this.#syncedLength = this.#length
+  }
+
+  /** Takes over `file`, which is the same file by another name: from here on it is known by that. */
+  async goOnIn(file: File): Promise<void> {
+    const old = this.#file
+    this.#file = file
+    await closeQuietly(old)
   }
 
   /** Writes `group`, whose operations take the sequence numbers from `firstSequence` on. */
@@ -220,6 +227,16 @@ export class SegmentWriter {
     } catch {
       // Closing makes nothing durable, so a failed close loses nothing.
     }
+  }
+
+  #writeHeader(baseSequence: number, previous: SegmentEnd | undefined): void {
+    this.#lastSequence = baseSequence
+    this.#syncedSequence = baseSequence
+    const { number } = this
+    const databaseId = this.#databaseId
+    this.#write(
+      encodeSegmentHeader({ formatVersion: WAL_FORMAT_VERSION, databaseId, number, baseSequence, previous }),
+    )
   }
 
   #writeMark(type: number, subject: number): void {

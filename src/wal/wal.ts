@@ -81,6 +81,20 @@ export class Wal {
     return new Wal(settings, start, nextNumber, segment)
   }
 
+  /**
+   * Goes on in `segment`, which is all of the log and on the device (see `LogCopy`); the files of the segments `obsolete`
+   * are of no account once the caller says so by a {@link release}.
+   */
+  static goOn(
+    settings: WalSettings,
+    segment: SegmentWriter,
+    obsolete: readonly number[],
+    nextNumber: () => number,
+  ): Wal {
+    const { number, lastSequence } = segment
+    return new Wal(settings, { number, lastSequence, obsolete }, nextNumber, segment)
+  }
+
   /** The number of the segment that takes the groups. */
   get number(): number {
     return this.#segment.number

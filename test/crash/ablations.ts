@@ -20,6 +20,8 @@ const ORDERS: readonly (readonly [StepName, StepName])[] = [
   ['log: sync the seal', 'log: sync the header of a segment'],
   ['log: sync groups', 'log: sync the close record'],
   ['log: sync the header of a chain of its own', 'log: delete a segment'],
+  ['log: sync what is written again', 'log: sync the directory behind its renaming'],
+  ['log: sync the directory behind its renaming', 'MANIFEST: sync edits'],
   ['table: sync the bytes', 'MANIFEST: sync edits'],
   ['table: sync the directory', 'MANIFEST: sync edits'],
   ['restore: sync the directory', 'MANIFEST: sync edits'],

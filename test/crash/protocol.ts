@@ -16,9 +16,11 @@ export const STEPS = {
     'a segment that holds groups can be found and vouches for the one before',
   'log: sync the header of a chain of its own':
     'a log that was resumed can be found, and the old one goes for it',
+  'log: sync what is written again': 'what takes the place of the log behind a crash is whole',
+  'log: sync the directory behind its renaming': 'what takes the place of the log has a name',
   'log: sync groups': "what was acknowledged with 'disk' is on the device",
   'log: sync the seal': 'a segment is whole before the next takes groups',
-  'log: sync the newest segment before it is read': 'what a recovery shows is on the device',
+  'log: sync the newest segment before it is shown': 'what a recovery shows is on the device',
   'log: sync what replaces a rejected record': 'a record that was rejected does not come back in its place',
   'log: sync the close record': 'a store that was closed is closed on the device',
   'log: delete a segment': '',
@@ -111,6 +113,7 @@ export class StepNamer {
     if (name.endsWith('.sst.tmp')) {
       return inSnapshot ? 'snapshot: sync a copied table' : 'restore: sync a copied table'
     }
+    if (name.endsWith('.wal.tmp')) return 'log: sync what is written again'
     if (name === 'CURRENT.tmp') return inSnapshot ? 'snapshot: sync CURRENT.tmp' : 'CURRENT: sync CURRENT.tmp'
     if (name === 'SNAPSHOT') return 'snapshot: sync SNAPSHOT'
     const type = this.#unsynced.get(path) ?? 0
@@ -183,6 +186,9 @@ export class StepNamer {
     if (nameIn(to) === 'CURRENT') {
       this.#changed.set(directory, this.#begun ? 'rename' : 'seal')
       this.#begun = false
+    } else if (nameIn(to).endsWith('.wal')) {
+      this.#changed.set(directory, 'written again')
+      this.#hasLog = true
     } else if (nameIn(to).endsWith('.sst')) {
       this.#changed.set(directory, 'link')
     } else if (nameIn(to).endsWith('.tmp')) {
@@ -194,7 +200,7 @@ export class StepNamer {
 }
 
 const LOG_SYNCS: ReadonlyMap<string, StepName> = new Map<string, StepName>([
-  ['', 'log: sync the newest segment before it is read'],
+  ['', 'log: sync the newest segment before it is shown'],
   ['header', 'log: sync the header of a segment'],
   ['group', 'log: sync groups'],
   ['seal', 'log: sync the seal'],
@@ -203,6 +209,7 @@ const LOG_SYNCS: ReadonlyMap<string, StepName> = new Map<string, StepName>([
 
 const DIRECTORY_SYNCS: ReadonlyMap<string, StepName> = new Map<string, StepName>([
   ['wal', 'log: sync the directory behind a new segment'],
+  ['written again', 'log: sync the directory behind its renaming'],
   ['sst', 'table: sync the directory'],
   ['manifest', 'MANIFEST: sync the directory behind a new one'],
   ['rename', 'CURRENT: sync the directory behind the rename'],

@@ -19,7 +19,7 @@ export type Scenario = (ablated: boolean) => Promise<void>
 /** By the names of the ablations. */
 export const SCENARIOS: ReadonlyMap<string, Scenario> = new Map<string, Scenario>([
   ['log: sync what replaces a rejected record', rejectedRecord],
-  ['log: sync the newest segment before it is read', shownByRecovery],
+  ['log: sync the newest segment before it is shown', shownByRecovery],
   ['table: read the footer back', lostTable],
   ...ABLATIONS.flatMap(({ name, step, behind }): [string, Scenario][] =>
     isOfRepair(step) && (behind === undefined || isOfRepair(behind))
@@ -82,7 +82,7 @@ async function shownByRecovery(ablated: boolean): Promise<void> {
   const store = await openOn(disk)
   await store.set('a', 'kept by the page cache')
   const killed = disk.fork()
-  const judge = judgeFor('log: sync the newest segment before it is read', ablated)
+  const judge = judgeFor('log: sync the newest segment before it is shown', ablated)
   const shown = await groupsIn(new StepFileSystem(killed, judge))
   const left = await groupsIn(new StepFileSystem(killed.crash('nothing', Math.random), lenient))
   await store.close()

@@ -1,4 +1,5 @@
 /** Logs to test with: what a store would do with one, without the store. */
+import { dirname } from 'node:path'
 import { fileSalt } from '../../src/base/checksum.js'
 import { Kind } from '../../src/base/entry.js'
 import { parseFileName } from '../../src/base/file-names.js'
@@ -98,7 +99,7 @@ export async function putFile(fileSystem: FileSystem, path: string, bytes: Uint8
   file.writeSync(bytes, 0)
   await file.sync()
   await file.close()
-  await fileSystem.syncDir(directory)
+  await fileSystem.syncDir(dirname(path))
 }
 
 /** Where each record of a segment begins, and where the last one ends. */
