@@ -4,6 +4,9 @@ import { VarveError } from './errors.js'
 /** The empty byte string. */
 export const EMPTY = new Uint8Array(0)
 
+/** Whether the machine's own words are little-endian, as nearly all are. */
+export const LITTLE_ENDIAN = new Uint8Array(new Uint32Array([1]).buffer)[0] === 1
+
 /**
  * Compares `a[aStart, aEnd)` with `b[bStart, bEnd)` in byte order; negative, zero or positive.
  * A loop, because a native call costs more than comparing the short keys that a store sees.

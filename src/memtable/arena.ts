@@ -6,15 +6,24 @@
  * fresh arena cost no memory. Positions are word indexes (4 bytes each); word 0 is never handed out and means "none".
  */
 import { assert } from '../base/assert.js'
+import { copyBytes, EMPTY, LITTLE_ENDIAN } from '../base/bytes.js'
 
 /** The largest arena: word indexes must stay positive 31-bit integers. */
 export const MAX_ARENA_BYTES = 0x7fff_0000
+
+/** Up to this length a loop over words copies faster than `TypedArray.set`, which takes two calls and a view of the bytes. */
+const LOOP_COPY_LENGTH = 400
+
+const NO_VIEW = new DataView(EMPTY.buffer)
 
 export class Arena {
   readonly buffer: SharedArrayBuffer
   readonly bytes: Uint8Array
   readonly words: Int32Array
   #usedWords = 1
+  /** What was copied from last, and a view of it: entries come many from one array. */
+  #source: Uint8Array = EMPTY
+  #sourceView: DataView = NO_VIEW
 
   constructor(buffer: SharedArrayBuffer) {
     assert(buffer.byteLength % 4 === 0, 'an arena is a whole number of words')
@@ -48,8 +57,31 @@ export class Arena {
     return at
   }
 
+  /** Copies `source[start, end)` to the words from `at` on; the last one is padded with zeros. */
+  copyIn(source: Uint8Array, start: number, end: number, at: number): void {
+    const { words } = this
+    if (end - start > LOOP_COPY_LENGTH) {
+      words[at + ((end - start - 1) >>> 2)] = 0
+      copyBytes(source, start, end, this.bytes, at * 4)
+      return
+    }
+    if (source !== this.#source) this.#lookAt(source)
+    const view = this.#sourceView
+    let from = start
+    for (; from + 4 <= end; from += 4) words[at++] = view.getInt32(from, LITTLE_ENDIAN)
+    if (from === end) return
+    words[at] = 0
+    for (let to = at * 4; from < end; from++) this.bytes[to++] = source[from]
+  }
+
+  #lookAt(source: Uint8Array): void {
+    this.#source = source
+    this.#sourceView = new DataView(source.buffer, source.byteOffset, source.length)
+  }
+
   reset(): void {
     this.#usedWords = 1
+    this.#lookAt(EMPTY)
   }
 }
 

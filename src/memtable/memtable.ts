@@ -92,7 +92,9 @@ export class Memtable {
     return MAX_ARENA_BYTES - Memtable.headBytes(shardCount)
   }
 
+  /** For other threads: what is inserted from now on, they may see at once. */
   get image(): MemtableImage {
+    for (const shard of this.#shards) shard.share()
     return { buffer: this.#arena.buffer, shardCount: this.#shards.length }
   }
 

@@ -30,6 +30,23 @@ describe('Arena', () => {
     expect(() => new Arena(new SharedArrayBuffer(6))).toThrow('whole number')
   })
 
+  test('copies bytes from wherever they are to whole words, padding the last', () => {
+    const sources = [3, 0].map((shift) =>
+      new Uint8Array(900).map((_, i) => i * 7 + shift + 1).subarray(shift),
+    )
+    const arena = Arena.allocate(4096)
+    for (let length = 0; length < 800; length = length < 20 ? length + 1 : length * 2 - 3) {
+      for (const [start, source] of [...sources, ...sources].entries()) {
+        arena.bytes.fill(0xa5)
+        arena.copyIn(source, start, start + length, 2)
+        const padded = (length + 3) & ~3
+        expect([...arena.bytes.subarray(8, 8 + length)]).toEqual([...source.subarray(start, start + length)])
+        expect(arena.bytes.subarray(8 + length, 8 + padded).every((byte) => byte === 0)).toBe(true)
+        expect([arena.bytes[7], arena.bytes[8 + padded]]).toEqual([0xa5, 0xa5])
+      }
+    }
+  })
+
   test('is empty again after a reset', () => {
     const arena = Arena.allocate(16)
     arena.allocateWords(3)

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { compareKeys } from '../../src/base/bytes.js'
 import { type FoundEntry, Kind } from '../../src/base/entry.js'
 import { hash32 } from '../../src/base/hash.js'
@@ -199,6 +199,26 @@ describe('Memtable', () => {
     expect(await new Promise((resolve) => worker.once('message', resolve))).toBe(true)
     await exited
     expect(new Uint8Array(memtable.image.buffer)[0]).toBe(99)
+  })
+
+  test('links with atomic stores once another thread may read it', () => {
+    const memtable = Memtable.create(new ArenaPool(4096), 1)
+    const store = vi.spyOn(Atomics, 'store')
+    // Of each entry: at least the link to it; behind the first, the back link as well. The height of the list may grow.
+    const storesFor = (sequence: number): number => {
+      store.mockClear()
+      insertAll(memtable, [
+        { key: Uint8Array.of(9 - sequence), sequence, kind: Kind.put, value: Uint8Array.of() },
+      ])
+      return store.mock.calls.length
+    }
+    try {
+      expect([storesFor(1), storesFor(2), storesFor(3)]).toEqual([0, 0, 0])
+      void memtable.image
+      expect(storesFor(4)).toBeGreaterThanOrEqual(2)
+    } finally {
+      store.mockRestore()
+    }
   })
 
   test('takes a value that is far larger than its usual size', () => {

@@ -327,6 +327,23 @@ describe('the turn budget', () => {
     expect(budget.spend(1)).toBeUndefined()
   })
 
+  test('ends by the clock where the work takes longer than it should', async () => {
+    const clock = new ManualClock()
+    const budget = new TurnBudget(clock)
+    expect(budget.spend(10_000)).toBeUndefined()
+    clock.advance(3)
+    // The clock is not looked at for each operation.
+    expect(budget.spend(100)).toBeUndefined()
+    const waiting = budget.spend(10_000)
+    expect(waiting).toBeInstanceOf(Promise)
+    expect(budget.spend(1)).toBe(waiting)
+    await waiting
+    expect(budget.spend(10_000)).toBeUndefined()
+    // A pause in between: the loop has turned by itself.
+    clock.advance(60)
+    expect(budget.spend(10_000)).toBeUndefined()
+  })
+
   test('lets the event loop turn under a program that awaits each write', async () => {
     const { write } = make()
     let turns = 0

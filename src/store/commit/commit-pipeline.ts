@@ -33,6 +33,8 @@ const LONE_BUFFER_BYTES = 512
 /** What a stall has made to gather is given back; so many buffers serve a busy writer. */
 const MAX_SPARE_BUFFERS = 4
 
+const SETTLED = Promise.resolve()
+
 /** Writes that are committed together. */
 export class CommitGroup {
   readonly operations: GroupBuffer
@@ -150,7 +152,8 @@ export class CommitPipeline {
     }
     if (!this.#microtaskDue && this.#waiting === undefined) {
       this.#microtaskDue = true
-      queueMicrotask(this.#onMicrotask)
+      // Not `queueMicrotask`, which Node wraps into an object for async_hooks: several times as dear.
+      void SETTLED.then(this.#onMicrotask)
     }
     if (durability !== 'memory') group.memoryOnly = false
     return group
