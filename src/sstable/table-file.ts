@@ -29,6 +29,8 @@ export class TableFile {
   readonly #keeper: DescriptorKeeper
   #descriptor: Descriptor | undefined
   #opening: Promise<Descriptor> | undefined
+  /** Reads that wait for {@link #opening}. */
+  #readsWaiting = 0
   #closed = false
 
   constructor(number: number, path: string, keeper: DescriptorKeeper) {
@@ -53,9 +55,10 @@ export class TableFile {
     this.#assertOpen()
     try {
       let descriptor = this.#descriptor
-      // One that was released before this read had begun is closed by now.
-      while (descriptor === undefined || descriptor.released) descriptor = await this.#open()
-      descriptor.reads++
+      if (descriptor === undefined) {
+        this.#readsWaiting++
+        descriptor = await this.#open()
+      } else descriptor.reads++
       try {
         return await readFully(descriptor.file, target, position)
       } finally {
@@ -94,19 +97,27 @@ export class TableFile {
 
   /** One opening at a time, whoever waits for it. */
   #open(): Promise<Descriptor> {
-    this.#opening ??= this.#openOnce().finally(() => {
-      this.#opening = undefined
-    })
+    this.#opening ??= this.#openOnce()
     return this.#opening
   }
 
+  /**
+   * Counts the reads that wait as begun at once, not when each wakes up: by then another table may have taken the
+   * descriptor's place, and the two would take it from each other for ever.
+   */
   async #openOnce(): Promise<Descriptor> {
-    this.#assertOpen()
-    const file = await this.#keeper.open(this.path)
-    if (this.#closed || this.#descriptor !== undefined) closeQuietlySync(file)
-    this.#assertOpen()
-    // A blocking read may have come first.
-    return this.#descriptor ?? this.#take(file)
+    try {
+      const file = await this.#keeper.open(this.path)
+      if (this.#closed || this.#descriptor !== undefined) closeQuietlySync(file)
+      this.#assertOpen()
+      // A blocking read may have come first.
+      const descriptor = this.#descriptor ?? this.#take(file)
+      descriptor.reads += this.#readsWaiting
+      return descriptor
+    } finally {
+      this.#readsWaiting = 0
+      this.#opening = undefined
+    }
   }
 
   #take(file: File): Descriptor {

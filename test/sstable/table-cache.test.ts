@@ -135,6 +135,28 @@ describe('the table cache', () => {
     await expect(tables.open(1, sizeBytes)).rejects.toMatchObject({ code: 'CLOSED' })
   })
 
+  it('ends reads of tables that take the only descriptor from each other', async () => {
+    for (let turns = 0; turns < 8; turns++) {
+      const memory = new MemoryFileSystem({ strict: false })
+      const sizeBytes = tablesIn(memory, 5)
+      // Else the reads would starve whatever could end the test.
+      const fileSystem = new FaultFileSystem(memory, {
+        observe: ({ index }) => {
+          if (index > 1_000) throw new Error('the reads go on for ever')
+        },
+      })
+      const tables = openTables(fileSystem, { maxOpenFiles: 1, cacheSize: 0 })
+      const reads: Promise<Uint8Array>[] = []
+      for (const reader of [1, 2, 3, 4, 5].map((number) => tables.openSync(number, sizeBytes))) {
+        reads.push(reader.read(0, 100))
+        for (let turn = 0; turn < turns; turn++) await undefined
+      }
+      expect((await Promise.all(reads)).map(({ length }) => length)).toEqual([100, 100, 100, 100, 100])
+      tables.close()
+      expect(memory.openCount).toBe(0)
+    }
+  })
+
   it('closes behind the reads that are under way', async () => {
     const fileSystem = new MemoryFileSystem({ strict: false })
     const sizeBytes = tablesIn(fileSystem, 1)

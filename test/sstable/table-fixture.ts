@@ -4,6 +4,7 @@ import { compareKeys } from '../../src/base/bytes.js'
 import { type FoundEntry, Kind, MAX_FOUND_NUMBER, writeExpiry } from '../../src/base/entry.js'
 import type { VarveError } from '../../src/base/errors.js'
 import { BlockCache } from '../../src/cache/block-cache.js'
+import type { FileSystem } from '../../src/env/file-system.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import type { Cursor } from '../../src/iterator/cursor.js'
 import type { Block } from '../../src/sstable/block.js'
@@ -124,7 +125,7 @@ export interface OpenSettings {
   readonly onFilterDamage?: (path: string, error: VarveError) => void
 }
 
-export function openTables(fileSystem: MemoryFileSystem, settings: OpenSettings = {}): TableCache {
+export function openTables(fileSystem: FileSystem, settings: OpenSettings = {}): TableCache {
   return new TableCache({
     fileSystem,
     databaseId: DATABASE_ID,
