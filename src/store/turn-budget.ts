@@ -17,10 +17,13 @@ const TURN_BUDGET = 192 * 1024
 const LOOK_EVERY = 8 * 1024
 
 /** A turn that has taken longer ends at the next look, in ms. */
-const LONGEST_TURN_MS = 2
+const LONGEST_TURN_MS = 1
 
-/** Who has not spent enough for a look in so many ms does not work flat out: the loop has turned meanwhile. */
-const IDLE_MS = 5
+/**
+ * Who has not spent enough for a look in so many ms does not work flat out: the loop has turned meanwhile. Longer than
+ * another thread keeps the processor from this one, or a turn that was held up would be taken for a new one.
+ */
+const IDLE_MS = 50
 
 export class TurnBudget {
   readonly #clock: Clock

@@ -339,6 +339,11 @@ describe('the turn budget', () => {
     expect(budget.spend(1)).toBe(waiting)
     await waiting
     expect(budget.spend(10_000)).toBeUndefined()
+    // Another thread had the processor for a while.
+    clock.advance(12)
+    const heldUp = budget.spend(10_000)
+    expect(heldUp).toBeInstanceOf(Promise)
+    await heldUp
     // A pause in between: the loop has turned by itself.
     clock.advance(60)
     expect(budget.spend(10_000)).toBeUndefined()
