@@ -16,10 +16,7 @@ import { VarveError } from '../base/errors.js'
 type Package = typeof import('bloom-filters')
 type BloomFilter = InstanceType<Package['BloomFilter']>
 
-// Two modules of the package alone: all of it takes some megabytes more, in each of two threads.
 const require = createRequire(import.meta.url)
-const BloomFilter: Package['BloomFilter'] = require('bloom-filters/dist/bloom/bloom-filter.js').default
-const Hashing: Package['Hashing'] = require('bloom-filters/dist/hashing/hashing.js').default
 
 const MAX_HASH_COUNT = 30
 /** Below this a filter of few keys would have too many false positives. */
@@ -30,26 +27,53 @@ const NO_HASHES = new Uint32Array(0)
 /** What the package is given as the element: the hash itself goes through {@link PlacedHashing}. */
 const PLACEHOLDER = ''
 
-/** Gives the positions of `hash`, whatever the element. One array is reused: the package reads it at once. */
-class PlacedHashing extends Hashing {
-  hash = 0
-  #positions: number[] = []
-
-  override getIndexes(_element: unknown, size: number, hashCount: number): number[] {
-    if (this.#positions.length !== hashCount) this.#positions = new Array<number>(hashCount).fill(0)
-    const positions = this.#positions
-    let hash = this.hash >>> 0
-    const delta = ((hash >>> 17) | (hash << 15)) >>> 0
-    for (let i = 0; i < hashCount; i++) {
-      positions[i] = hash % (size >>> 0)
-      hash = (hash + delta) >>> 0
-    }
-    return positions
-  }
+/** Makes a filter of the package over `bits` in place: nothing is added again, nothing is copied. */
+interface Engine {
+  /** Whose positions come next. */
+  readonly hashing: { hash: number }
+  overBits(bits: Uint8Array, hashCount: number): BloomFilter
 }
 
-/** Shared by all filters of this thread. */
-const hashing = new PlacedHashing()
+let engine: Engine | undefined
+
+/**
+ * The package, which comes with the first filter that a thread builds: it takes 7 MiB and 10 ms, and the thread that only asks filters
+ * never needs it. Two modules of it alone; all of it takes some megabytes more.
+ */
+function loadEngine(): Engine {
+  const BloomFilter: Package['BloomFilter'] = require('bloom-filters/dist/bloom/bloom-filter.js').default
+  const Hashing: Package['Hashing'] = require('bloom-filters/dist/hashing/hashing.js').default
+
+  /** Gives the positions of `hash`, whatever the element. One array is reused: the package reads it at once. */
+  class PlacedHashing extends Hashing {
+    hash = 0
+    #positions: number[] = []
+
+    override getIndexes(_element: unknown, size: number, hashCount: number): number[] {
+      if (this.#positions.length !== hashCount) this.#positions = new Array<number>(hashCount).fill(0)
+      const positions = this.#positions
+      let hash = this.hash >>> 0
+      const delta = ((hash >>> 17) | (hash << 15)) >>> 0
+      for (let i = 0; i < hashCount; i++) {
+        positions[i] = hash % (size >>> 0)
+        hash = (hash + delta) >>> 0
+      }
+      return positions
+    }
+  }
+
+  const hashing = new PlacedHashing()
+  return {
+    hashing,
+    overBits(bits, hashCount) {
+      const filter = new BloomFilter(8, hashCount)
+      filter._size = bits.length * 8
+      filter._filter.array = bits
+      filter._hashing = hashing
+      return filter
+    },
+  }
+}
 
 /** Gathers the hashes of a table's distinct user keys; the filter is sized when all are known. */
 export class FilterBuilder {
@@ -84,7 +108,9 @@ export class FilterBuilder {
     const bytes = new Uint8Array(this.sizeBytes)
     const bits = bytes.subarray(0, bytes.length - 1)
     const hashCount = Math.min(MAX_HASH_COUNT, Math.max(1, Math.round(this.#bitsPerKey * Math.LN2)))
-    const filter = overBits(bits, hashCount)
+    engine ??= loadEngine()
+    const { hashing } = engine
+    const filter = engine.overBits(bits, hashCount)
     for (const chunk of this.#chunks) {
       const end = chunk === this.#chunk ? this.#chunkAt : chunk.length
       for (let i = 0; i < end; i++) {
@@ -142,13 +168,4 @@ export class TableFilter {
     }
     return true
   }
-}
-
-/** A filter of the package over `bits` in place: nothing is added again, nothing is copied. */
-function overBits(bits: Uint8Array, hashCount: number): BloomFilter {
-  const filter = new BloomFilter(8, hashCount)
-  filter._size = bits.length * 8
-  filter._filter.array = bits
-  filter._hashing = hashing
-  return filter
 }

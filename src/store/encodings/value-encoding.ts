@@ -1,9 +1,11 @@
 /** How user values become bytes and back. A decoded value never shares memory with the store. */
-import { Packr } from 'msgpackr'
+import { createRequire } from 'node:module'
 import { copyBytes } from '../../base/bytes.js'
 import { shown, VarveError } from '../../base/errors.js'
 import { checkRichMessage } from '../../base/message-pack.js'
 import { decodeUtf8 } from './key-encoding.js'
+
+const require = createRequire(import.meta.url)
 
 /** Your own value encoding. */
 export interface CustomValueEncoding<V> {
@@ -108,41 +110,44 @@ const json: ValueEncoding<unknown> = {
   },
 }
 
-// Records would tie a value to shared structure definitions; without them every value stands alone. More types: sets,
-// typed arrays, regular expressions, errors and large bigints come back as what they were.
-const packr = new Packr({ useRecords: false, variableMapSize: true, moreTypes: true })
-
-const msgpack: ValueEncoding<unknown> = {
-  name: 'msgpack',
-  numbers: 'number',
-  encode(value) {
-    // Both would be written as undefined, which is what a missing key reads as.
-    if (value === undefined || typeof value === 'function')
-      throw invalidValue(`A value must not be ${typeof value}; to remove a key, delete it.`)
-    try {
-      return packr.pack(value)
-    } catch (error) {
-      throw invalidValue(
-        error instanceof RangeError
-          ? 'The value cannot be written as MessagePack: it is nested too deeply, or contains itself.'
-          : `The value cannot be written as MessagePack: ${error instanceof Error ? error.message : error}`,
-        error,
-      )
-    }
-  },
-  decode(bytes, start, end) {
-    try {
-      // A copy: byte strings inside the value would otherwise be views of the store's memory.
-      const copy = copyToBuffer(bytes, start, end)
-      checkRichMessage(copy)
-      return packr.unpack(copy)
-    } catch (error) {
-      throw invalidValue(
-        'The stored value is not MessagePack; was it written with another valueEncoding?',
-        error,
-      )
-    }
-  },
+/** Loads the whole package, with its native code: only a store with such values has use for it. */
+function makeMsgpack(): ValueEncoding<unknown> {
+  const { Packr }: typeof import('msgpackr') = require('msgpackr')
+  // Records would tie a value to shared structure definitions; without them every value stands alone. More types: sets,
+  // typed arrays, regular expressions, errors and large bigints come back as what they were.
+  const packr = new Packr({ useRecords: false, variableMapSize: true, moreTypes: true })
+  return {
+    name: 'msgpack',
+    numbers: 'number',
+    encode(value) {
+      // Both would be written as undefined, which is what a missing key reads as.
+      if (value === undefined || typeof value === 'function')
+        throw invalidValue(`A value must not be ${typeof value}; to remove a key, delete it.`)
+      try {
+        return packr.pack(value)
+      } catch (error) {
+        throw invalidValue(
+          error instanceof RangeError
+            ? 'The value cannot be written as MessagePack: it is nested too deeply, or contains itself.'
+            : `The value cannot be written as MessagePack: ${error instanceof Error ? error.message : error}`,
+          error,
+        )
+      }
+    },
+    decode(bytes, start, end) {
+      try {
+        // A copy: byte strings inside the value would otherwise be views of the store's memory.
+        const copy = copyToBuffer(bytes, start, end)
+        checkRichMessage(copy)
+        return packr.unpack(copy)
+      } catch (error) {
+        throw invalidValue(
+          'The stored value is not MessagePack; was it written with another valueEncoding?',
+          error,
+        )
+      }
+    },
+  }
 }
 
 function custom<V>(encoding: CustomValueEncoding<V>): ValueEncoding<V> {
@@ -170,7 +175,17 @@ function custom<V>(encoding: CustomValueEncoding<V>): ValueEncoding<V> {
   }
 }
 
-const ENCODINGS = { buffer, utf8, json, msgpack } as const
+let msgpack: ValueEncoding<unknown> | undefined
+
+const ENCODINGS = {
+  buffer,
+  utf8,
+  json,
+  get msgpack() {
+    msgpack ??= makeMsgpack()
+    return msgpack
+  },
+} as const
 
 /** The encoding of a name or of your own functions; throws `INVALID_ARGUMENT` for anything else. */
 export function valueEncodingOf<V>(encoding: ValueEncodingName | AnyValueEncoding): ValueEncoding<V> {
