@@ -68,8 +68,6 @@ export class Block {
   #stride = 1
   #prefixLength = 0
   #firstKey = 0
-  /** Whether a key was looked up here before. */
-  #wasAsked = false
   /** For the lookup of one key: where its fingerprints begin, one byte of each key's hash, behind the payload. */
   #prints = 0
 
@@ -200,9 +198,12 @@ export class Block {
    * Describes in `into` the newest version of the key at or before `sequence`; false when there is none. `hash` is `hash32`
    * of the key.
    *
-   * From the second lookup on, a block has fingerprints: they are passed over one after the other, and hardly a key is
+   * With the first lookup a block gets fingerprints: they are passed over one after the other, and hardly a key is
    * compared that is not the one. They stand behind the offsets and the sequences, in memory that is brought into the
    * processor's cache together, while a binary search waits for memory at each step.
+   *
+   * Not later: the payload without them, which is garbage from then on, is freed soon while it is young, and very late
+   * when it is old.
    */
   find(
     key: Uint8Array,
@@ -291,19 +292,19 @@ export class Block {
     return 0
   }
 
-  /** Takes the fingerprints of the keys, when it is time; whether they are there. */
+  /** Takes the fingerprints of the keys; not in a large block. Whether they are there. */
   #takePrints(): boolean {
     const { count } = this
-    if (!this.#wasAsked || count > MOST_SAMPLED_ENTRIES) {
-      this.#wasAsked = true
-      return false
-    }
+    if (count > MOST_SAMPLED_ENTRIES) return false
     const payload = this.#bytes
     const bytes = new Uint8Array(payload.length + count)
     bytes.set(payload)
     for (let i = 0; i < count; i++) {
-      const start = this.#keyStartAt(i)
-      bytes[payload.length + i] = hash32(payload, start, start + this.#keyLengthAt(i))
+      const at = this.offsetAt(i)
+      const short = payload[at]
+      const start = short < 0x80 ? at + 1 : this.#keyStartAt(i)
+      const length = short < 0x80 ? short : this.#keyLengthAt(i)
+      bytes[payload.length + i] = hash32(payload, start, start + length)
     }
     this.#bytes = bytes
     this.#prints = payload.length

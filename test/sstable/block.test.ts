@@ -97,14 +97,16 @@ describe('a block', () => {
     )
   })
 
-  it('charges for the fingerprints of its keys before it has them', () => {
+  it('has fingerprints of its keys from the first lookup on, and charges for them before', () => {
     const block = new Block(payloadOf(numberedEntries(100)))
     const { memoryBytes } = block
     const { length } = block.bytes
     const sequence = Number.MAX_SAFE_INTEGER
-    for (const index of [1, 2, 3]) expect(lookUp(block, bytesOf(`key0000${index}`), sequence)).toBeDefined()
-    expect(block.bytes.length).toBe(length + 100)
-    expect(block.memoryBytes).toBe(memoryBytes)
+    for (const index of [1, 2, 3]) {
+      expect(lookUp(block, bytesOf(`key0000${index}`), sequence)).toBeDefined()
+      expect(block.bytes.length).toBe(length + 100)
+      expect(block.memoryBytes).toBe(memoryBytes)
+    }
   })
 
   it('takes keys that lie inside a larger array', () => {
