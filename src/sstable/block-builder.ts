@@ -6,6 +6,7 @@
 import { copyBytes, writeU32, writeU64, writeVarint } from '../base/bytes.js'
 import {
   BLOCK_TRAILER_LENGTH,
+  FLAG_EVEN,
   FLAG_SEQUENCE_WIDTH_SHIFT,
   FLAG_WIDE_OFFSETS,
   MAX_NARROW_PAYLOAD,
@@ -96,14 +97,17 @@ export class BlockBuilder {
       if (sequence > largest) largest = sequence
     }
     const width = count === 0 ? 0 : byteWidth(largest - base)
-    const narrowLength = this.#length + count * (width + 2) + BLOCK_TRAILER_LENGTH
-    const wide = narrowLength > MAX_NARROW_PAYLOAD
-    const length = wide ? narrowLength + count * 2 : narrowLength
+    const withoutOffsets = this.#length + count * width + BLOCK_TRAILER_LENGTH
+    const even = this.#isEven()
+    const wide = !even && withoutOffsets + count * 2 > MAX_NARROW_PAYLOAD
+    const length = even ? withoutOffsets : withoutOffsets + count * (wide ? 4 : 2)
     if (length > this.bytes.length) this.#growBytes(length)
-    const at = this.#writeOffsets(this.#writeSequences(this.#length, base, width), wide)
+    let at = this.#writeSequences(this.#length, base, width)
+    if (!even) at = this.#writeOffsets(at, wide)
     writeU64(this.bytes, at, base)
     writeU32(this.bytes, at + 8, count)
-    this.bytes[at + 12] = (width << FLAG_SEQUENCE_WIDTH_SHIFT) | (wide ? FLAG_WIDE_OFFSETS : 0)
+    const offsets = even ? FLAG_EVEN : wide ? FLAG_WIDE_OFFSETS : 0
+    this.bytes[at + 12] = (width << FLAG_SEQUENCE_WIDTH_SHIFT) | offsets
     return this.bytes.subarray(0, length)
   }
 
@@ -111,6 +115,15 @@ export class BlockBuilder {
   reset(): void {
     this.count = 0
     this.#length = 0
+  }
+
+  /** Whether all entries have the same length, so that their offsets need not be written. */
+  #isEven(): boolean {
+    const count = this.count
+    if (count === 0) return false
+    const entryLength = this.#length / count
+    for (let i = 1; i < count; i++) if (this.#offsets[i] !== i * entryLength) return false
+    return true
   }
 
   #writeSequences(at: number, base: number, width: number): number {

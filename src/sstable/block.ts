@@ -5,8 +5,9 @@
  *
  *   entry     varint keyLength | user key | kind u8 | varint valueLength | stored value
  *   sequences per entry (sequence − baseSequence), little-endian, `sequenceWidth` bytes
- *   offsets   per entry where it begins, u16 or u32
- *   trailer   baseSequence u64 | entry count u32 | flags u8 (bit 0: u32 offsets; bits 1–3: sequenceWidth, 0 to 7)
+ *   offsets   per entry where it begins, u16 or u32; absent when all entries have the same length
+ *   trailer   baseSequence u64 | entry count u32 | flags u8
+ *             (bit 0: u32 offsets; bits 1–3: sequenceWidth, 0 to 7; bit 4: even, no offsets)
  *
  * Sequence numbers stand in a column of their own because the builder knows their minimum only at the end; a block
  * whose entries share one sequence (an index) spends nothing on them.
@@ -27,8 +28,13 @@ export const BLOCK_TRAILER_LENGTH = 13
 export const FLAG_WIDE_OFFSETS = 1
 /** Where the sequence width begins in the trailer's flags. */
 export const FLAG_SEQUENCE_WIDTH_SHIFT = 1
+/** Trailer flag: all entries have the same length, and there are no offsets. */
+export const FLAG_EVEN = 16
 /** The largest payload with u16 offsets. */
 export const MAX_NARROW_PAYLOAD = 0xffff
+
+/** All flags together. */
+const LARGEST_FLAGS = 31
 
 /** Up to this many heads V8 keeps in its own heap, which is much cheaper to allocate. */
 const MOST_HEADS = 16
@@ -59,6 +65,8 @@ export class Block {
   readonly #baseSequence: number
   readonly #offsets: number
   readonly #wide: boolean
+  /** The length of every entry in an even block; else 0. */
+  readonly #evenLength: number
   /**
    * For the search, taken at the first one: of every `#stride`-th key the 4 bytes behind the prefix that all keys
    * share, as a big-endian number. They stand together in a cache line or a few, where the keys are spread over the
@@ -79,12 +87,15 @@ export class Block {
     const count = readU32(bytes, trailer + 8)
     const wide = (flags & FLAG_WIDE_OFFSETS) !== 0
     const sequenceWidth = (flags >>> FLAG_SEQUENCE_WIDTH_SHIFT) & 7
-    const offsets = trailer - count * (wide ? 4 : 2)
+    const even = (flags & FLAG_EVEN) !== 0
+    const offsets = even ? trailer : trailer - count * (wide ? 4 : 2)
     const sequences = offsets - count * sequenceWidth
-    if (sequences < 0 || flags > 15) throw damaged('entry count does not fit its size')
+    if (sequences < 0 || flags > LARGEST_FLAGS) throw damaged('entry count does not fit its size')
+    if (even && (wide || count === 0 || sequences % count !== 0)) throw damaged('entries cannot be even')
     this.#bytes = bytes
     this.count = count
     this.#wide = wide
+    this.#evenLength = even ? sequences / count : 0
     this.#sequenceWidth = sequenceWidth
     this.#baseSequence = readU64(bytes, trailer)
     this.#offsets = offsets
@@ -102,12 +113,15 @@ export class Block {
   /** What it holds in memory, now or later. */
   get memoryBytes(): number {
     const { count } = this
-    const payload = this.#offsets + count * (this.#wide ? 4 : 2) + BLOCK_TRAILER_LENGTH
+    const offsetWidth = this.#evenLength > 0 ? 0 : this.#wide ? 4 : 2
+    const payload = this.#offsets + count * offsetWidth + BLOCK_TRAILER_LENGTH
     return payload + (count > MOST_SAMPLED_ENTRIES ? 4 * count : 4 * MOST_HEADS + count)
   }
 
   /** Where entry `index` begins. */
   offsetAt(index: number): number {
+    const evenLength = this.#evenLength
+    if (evenLength > 0) return index * evenLength
     const bytes = this.#bytes
     if (this.#wide) return readU32(bytes, this.#offsets + index * 4)
     const at = this.#offsets + index * 2

@@ -56,6 +56,12 @@ export const STORES: readonly KeptStore[] = [
     left: 'settled',
   },
   {
+    name: 'settled-utf8-utf8-even',
+    options: { ...SMALL, keyEncoding: 'utf8', valueEncoding: 'utf8', compression: 'snappy' },
+    entries: texts(60, (i) => `value ${100 + i}`),
+    left: 'settled',
+  },
+  {
     name: 'settled-ordered-msgpack-none',
     options: { ...SMALL, keyEncoding: 'ordered', valueEncoding: 'msgpack', compression: 'none' },
     entries: [

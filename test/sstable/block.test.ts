@@ -130,6 +130,48 @@ describe('a block', () => {
     }
   })
 
+  it('spends nothing on offsets when all entries have the same length', () => {
+    const even = numberedEntries(100, 20)
+    const uneven = even.map((entry, i) => (i === 99 ? { ...entry, value: entry.value.subarray(1) } : entry))
+    expect(payloadOf(uneven).length - payloadOf(even).length).toBe(2 * 100 - 1)
+    expect(texts(forward(cursorOver(payloadOf(even))))).toEqual(texts(even))
+    expect(texts(backward(cursorOver(payloadOf(even))))).toEqual(texts(even))
+    const block = new Block(payloadOf(even))
+    for (const { key, sequence, ...rest } of even) {
+      for (let time = 0; time < 2; time++)
+        expect(lookUp(block, key, sequence)).toBe(textOf({ key, sequence, ...rest }))
+    }
+  })
+
+  it('takes entries of the same length with their offsets too', () => {
+    const even = numberedEntries(3, 20)
+    const payload = payloadOf(even)
+    const trailer = payload.length - 13
+    const entryLength = 1 + even[0].key.length + 1 + 1 + 20
+    const offsets = even.flatMap((_, i) => [i * entryLength, 0])
+    const withOffsets = Uint8Array.of(
+      ...payload.subarray(0, trailer),
+      ...offsets,
+      ...payload.subarray(trailer),
+    )
+    withOffsets[withOffsets.length - 1] &= ~16
+    expect(texts(forward(cursorOver(withOffsets)))).toEqual(texts(even))
+  })
+
+  it('is refused when its entries cannot be even, or are not', () => {
+    const uneven = payloadOf(
+      numberedEntries(10).map((entry, i) => ({ ...entry, value: new Uint8Array(1 + (i & 1)) })),
+    )
+    const withoutOffsets = Uint8Array.of(...uneven.subarray(0, -13 - 20), ...uneven.subarray(-13))
+    withoutOffsets[withoutOffsets.length - 1] |= 16
+    expect(() => new Block(withoutOffsets)).toThrow(VarveError)
+    const even = payloadOf(numberedEntries(10, 20))
+    expect(() => new Block(even)).not.toThrow()
+    even[even.length - 1] |= 1
+    expect(() => new Block(even)).toThrow(VarveError)
+    expect(() => new Block(Uint8Array.of(...new Uint8Array(12), 16))).toThrow(VarveError)
+  })
+
   it('spends nothing on the sequence when all entries share one', () => {
     const same = numberedEntries(10).map((entry) => ({ ...entry, sequence: 2 ** 50 }))
     const different = same.map((entry, i) => ({ ...entry, sequence: 2 ** 50 + i }))

@@ -256,7 +256,7 @@ describe('a table', () => {
   it('estimates where a key is and where it can be split', () => {
     const entries = numberedEntries(2000)
     for (const indexOneLevelLimit of [0, 1 << 20]) {
-      const { reader } = openOne(entries, { indexOneLevelLimit, indexPartitionSize: 200, blockSize: 500 }, 0)
+      const { reader } = openOne(entries, { indexOneLevelLimit, indexPartitionSize: 60, blockSize: 500 }, 0)
       const offsetOf = (text: string) => reader.approximateOffset(bytesOf(text), 0, text.length)
       expect(offsetOf('a')).toBe(0)
       expect(offsetOf('z')).toBe(reader.dataEnd)

@@ -384,7 +384,8 @@ describe('a read-only store', () => {
     const { path: snapshot } = await writer.snapshot()
     const tables = async (directory: string): Promise<string[]> =>
       (await fileSystem.readdir(directory)).filter((name) => name.endsWith('.sst'))
-    const twin = await openText({ ...TINY, fileSystem, path: snapshot })
+    // Tables enough that the writer comes to a number of one of them.
+    const twin = await openText({ ...TINY, targetFileSize: 1024, fileSystem, path: snapshot })
     for (let i = 0; i < 100; i++) await twin.set(numbered(i), 'twin')
     await twin.compact()
     await twin.close()
