@@ -12,11 +12,17 @@ import { LRUCache } from 'lru-cache'
 /** What an entry costs beside the bytes it is charged for: the objects, the key, the links of the recency list. */
 export const ENTRY_OVERHEAD_BYTES = 300
 
-/** The smallest average charge for which the cache reserves places up front; with smaller blocks it holds fewer bytes. */
+/**
+ * The average charge for which the cache reserves places up front: half of what blocks are cut at, within these bounds. With smaller
+ * blocks it holds fewer bytes. A place takes 24 bytes of the V8 heap, and so much that survives at once makes V8 grow its young
+ * generation.
+ */
 const SMALLEST_CHARGE_BYTES = 512
+const LARGEST_CHARGE_BYTES = 2048
 
 export class BlockCache<Block extends object> {
   readonly capacityBytes: number
+  readonly #blockSize: number
   /** How often {@link get} found what it was asked for. */
   hits = 0
   /** How often it did not. */
@@ -25,9 +31,13 @@ export class BlockCache<Block extends object> {
   #blocks: LRUCache<number, Block> | undefined
   #nextKey = 0
 
-  /** @param capacityBytes 0 turns the cache off: nothing is ever held. */
-  constructor(capacityBytes: number) {
+  /**
+   * @param capacityBytes 0 turns the cache off: nothing is ever held.
+   * @param blockSize what blocks are cut at, in bytes; 0: not known.
+   */
+  constructor(capacityBytes: number, blockSize = 0) {
     this.capacityBytes = capacityBytes
+    this.#blockSize = blockSize
   }
 
   /** Reserves `count` consecutive keys; returns the first. */
@@ -67,7 +77,8 @@ export class BlockCache<Block extends object> {
 
   #makePlaces(): LRUCache<number, Block> {
     // `max` makes the library keep its links in typed arrays, which is faster and lighter than growing arrays.
-    const max = Math.max(16, Math.ceil(this.capacityBytes / SMALLEST_CHARGE_BYTES))
+    const charge = Math.min(LARGEST_CHARGE_BYTES, Math.max(SMALLEST_CHARGE_BYTES, this.#blockSize / 2))
+    const max = Math.max(16, Math.ceil(this.capacityBytes / charge))
     return new LRUCache({ max, maxSize: this.capacityBytes })
   }
 }

@@ -99,7 +99,7 @@ export class ReadOnlyEngine implements StatisticsSource {
     this.metrics = new Metrics(clock, settings.metrics)
     this.leases = new Leases(clock, events, settings.leakDetection === 'all')
     this.gate = new StallGate(clock, () => undefined)
-    const blockCache = new BlockCache<Block>(settings.cacheSize)
+    const blockCache = new BlockCache<Block>(settings.cacheSize, settings.blockSize)
     const tableCache = new TableCache({
       fileSystem,
       databaseId,

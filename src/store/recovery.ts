@@ -82,7 +82,7 @@ async function recoverEngine(
   let copy: LogCopy | undefined
   let wal: Wal | undefined
   try {
-    const blockCache = new BlockCache<Block>(settings.cacheSize)
+    const blockCache = new BlockCache<Block>(settings.cacheSize, settings.blockSize)
     tableCache = new TableCache({
       fileSystem,
       databaseId,

@@ -25,6 +25,21 @@ describe('the block cache', () => {
     }
   })
 
+  it('has places for all blocks of half the size that they are cut at, and for no more than it may need', () => {
+    const capacity = 1 << 20
+    for (const [blockSize, places] of [
+      [0, capacity / 512],
+      [64, capacity / 512],
+      [2048, capacity / 1024],
+      [4096, capacity / 2048],
+      [1 << 20, capacity / 2048],
+    ]) {
+      const cache = new BlockCache<object>(capacity, blockSize)
+      for (let key = 0; key < 2 * places; key++) cache.set(key, {}, 0)
+      expect(cache.count).toBe(places)
+    }
+  })
+
   it('never hands out a key twice', () => {
     const cache = new BlockCache<object>(1000)
     expect([cache.reserveKeys(10), cache.reserveKeys(2 ** 40), cache.reserveKeys(1)]).toEqual([
