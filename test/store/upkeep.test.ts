@@ -102,7 +102,7 @@ describe('back-pressure', () => {
         await store.set(key, textOf(key))
       }
     })()
-    for (let i = 0; i < 10_000 && store.stats().stalls.level !== 'stop'; i++) await clock.advanceInTurns(1)
+    for (let i = 0; i < 40_000 && store.stats().stalls.level !== 'stop'; i++) await clock.advanceInTurns(1)
     expect(store.stats().stalls).toMatchObject({ level: 'stop' })
     expect(levels[0]).toMatch(/^slow/)
     expect(levels.at(-1)).toMatch(/^stop (level0|compaction debt)/)
@@ -112,7 +112,7 @@ describe('back-pressure', () => {
     await clock.advanceInTurns(1000)
     expect(written).toBe(stoppedAt)
     executor.release()
-    for (let i = 0; i < 10_000 && written < 3000; i++) await clock.advanceInTurns(1)
+    for (let i = 0; i < 40_000 && written < 3000; i++) await clock.advanceInTurns(1)
     await writing
     await checkFilled(store, 0, 3000)
   })

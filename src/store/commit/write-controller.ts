@@ -20,13 +20,20 @@ export interface WriteLimits {
   readonly debtStopBytes: number
 }
 
-/** The limits of a store whose level 0 is compacted at `level0Trigger` tables. */
+/**
+ * The limits of a store whose level 0 is compacted at `level0Trigger` tables.
+ *
+ * Far from the trigger on purpose: the more tables level 0 has, the more of them a compaction takes along for one rewrite of the
+ * base level, so a long burst finds its balance there, between slowing and stopping; and a table of level 0 that does not have
+ * a key costs a lookup one probe of its filter. What is behind with sinking costs no reader anything, only room. The ratios of other
+ * limits are in docs/performance.md.
+ */
 export function writeLimits(level0Trigger: number, baseLevelBytes: number): WriteLimits {
   return {
-    level0Slowdown: 2 * level0Trigger + 4,
-    level0Stop: 4 * level0Trigger + 8,
-    debtSlowdownBytes: 16 * baseLevelBytes,
-    debtStopBytes: 64 * baseLevelBytes,
+    level0Slowdown: 10 * level0Trigger,
+    level0Stop: 16 * level0Trigger,
+    debtSlowdownBytes: 64 * baseLevelBytes,
+    debtStopBytes: 256 * baseLevelBytes,
   }
 }
 
