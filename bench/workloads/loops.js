@@ -8,8 +8,15 @@ import { Stopwatch } from '../measure/stopwatch.js'
 
 export const BATCH = 100
 export const IN_FLIGHT = 64
-/** What is read to warm up, in proportion to what is measured. */
+/** What is read to warm up: this share of what is measured, and on for so many milliseconds, all of it at most. */
 const WARM_UP = 0.1
+const WARM_UP_MS = 500
+
+/** @param {number} count */
+function* warmUps(count) {
+  const end = performance.now() + WARM_UP_MS
+  for (let i = 0; i < count && (i < count * WARM_UP || performance.now() < end); i++) yield i
+}
 
 /**
  * Awaits `once` until `count` operations are done or the time is up.
@@ -20,7 +27,7 @@ const WARM_UP = 0.1
  * @returns {Promise<Outcome>}
  */
 export async function oneByOne({ limitMs }, count, once, { warmUp = false, each = 1 } = {}) {
-  if (warmUp) for (let i = 0; i < count * WARM_UP; i++) await once(i)
+  if (warmUp) for (const i of warmUps(count)) await once(i)
   const latencies = new Latencies(count)
   const { every } = latencies
   const watch = new Stopwatch(limitMs)
@@ -41,7 +48,7 @@ export async function oneByOne({ limitMs }, count, once, { warmUp = false, each 
  * @returns {Outcome}
  */
 export function synchronously({ limitMs }, count, once, { warmUp = false } = {}) {
-  if (warmUp) for (let i = 0; i < count * WARM_UP; i++) once(i)
+  if (warmUp) for (const i of warmUps(count)) once(i)
   const latencies = new Latencies(count)
   const { every } = latencies
   const watch = new Stopwatch(limitMs)
@@ -62,7 +69,7 @@ export function synchronously({ limitMs }, count, once, { warmUp = false } = {})
  * @returns {Promise<Outcome>}
  */
 export async function inFlight({ limitMs }, count, once, { warmUp = false } = {}) {
-  if (warmUp) for (let i = 0; i < count * WARM_UP; i++) await once(i)
+  if (warmUp) for (const i of warmUps(count)) await once(i)
   const latencies = new Latencies(count)
   const { every } = latencies
   const watch = new Stopwatch(limitMs)
