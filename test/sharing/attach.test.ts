@@ -217,7 +217,13 @@ test.each(['hybrid', 'snapshot'] as const)(
     await store.set('gone', '1')
     await store.clear()
     await store.set('behind', '1')
-    expect(await cleared.next()).toMatchObject({ value: { type: 'clear', sequence: 303 } })
+    let change = await cleared.next()
+    // The owner may hear of the watcher while it clears: then what is about to go is told of too, before.
+    if (change.value?.type === 'set') {
+      expect(change).toMatchObject({ value: { key: 'gone', sequence: 302 } })
+      change = await cleared.next()
+    }
+    expect(change).toMatchObject({ value: { type: 'clear', sequence: 303 } })
     expect(await cleared.next()).toMatchObject({ value: { type: 'set', key: 'behind', sequence: 304 } })
   },
 )
