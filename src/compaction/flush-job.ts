@@ -1,14 +1,14 @@
-/** The flush: writes one frozen memtable as one level-0 table. A function of its description. */
+/** The flush: writes frozen memtables as one level-0 table. A function of its description. */
 import { mergeCursors } from '../iterator/merging-cursor.js'
 import { Memtable, type MemtableImage } from '../memtable/memtable.js'
 import type { TableMetadata } from '../version/table-metadata.js'
 import { CompactionIterator } from './compaction-iterator.js'
 import { type JobEnvironment, type TableSettings, TableWriter } from './table-writer.js'
 
-/** Structured-cloneable; the memtable's memory is shared. */
+/** Structured-cloneable; the memtables' memory is shared. */
 export interface FlushInput {
   readonly tables: TableSettings
-  readonly memtable: MemtableImage
+  readonly memtables: readonly MemtableImage[]
   readonly tableNumber: number
   /** See `DropRules`. */
   readonly pinned: readonly number[]
@@ -18,12 +18,12 @@ export interface FlushInput {
 }
 
 export interface FlushOutput {
-  /** `undefined` when nothing of the memtable was left to write. */
+  /** `undefined` when nothing of the memtables was left to write. */
   readonly table: TableMetadata | undefined
 }
 
 export async function runFlush(environment: JobEnvironment, input: FlushInput): Promise<FlushOutput> {
-  const cursor = mergeCursors(Memtable.attach(input.memtable).cursors())
+  const cursor = mergeCursors(input.memtables.flatMap((image) => Memtable.attach(image).cursors()))
   const entries = new CompactionIterator(cursor, { pinned: input.pinned, bottommost: false, now: input.now })
   const writer = new TableWriter(environment.fileSystem, input.tables, input.createdAt)
   try {

@@ -91,7 +91,8 @@ export class ArenaPool {
   readonly #idle: Arena[] = []
   readonly #maxIdle: number
 
-  constructor(arenaBytes: number, maxIdle = 3) {
+  /** @param maxIdle - how many are kept: what one flush gives back, or each flush leaves some to the garbage collectors of two threads */
+  constructor(arenaBytes: number, maxIdle = 4) {
     this.arenaBytes = arenaBytes
     this.#maxIdle = maxIdle
   }

@@ -300,7 +300,7 @@ class Rebuild {
     const environment = { fileSystem: this.#settings.fileSystem, pause: async () => undefined }
     const { table } = await runFlush(environment, {
       tables: this.#tableSettings,
-      memtable: memtable.image,
+      memtables: [memtable.image],
       tableNumber: this.#nextNumber++,
       pinned: [],
       // Whoever is told of what expires is to be told of these too.

@@ -1,34 +1,33 @@
 /**
  * Background work: when to flush and when to compact, one of each at a time, and what to do when it fails.
  *
- * - A flush takes the oldest frozen memtable, so tables of level 0 cover ascending runs of sequence numbers and every
+ * - A flush takes the oldest frozen memtables, so tables of level 0 cover ascending runs of sequence numbers and every
  *   operation up to the MANIFEST's flushed sequence number lives in tables.
+ * - While level 0 is crowded, a flush waits until it has several memtables to make one table of: what limits writers then
+ *   is the number of tables in level 0, of which each compaction rewrites the base level.
  * - Each success and each failure reaches the stall gate: a writer that waits is let on or told.
  * - A failure is tried again, later each time, with new file numbers; behind corruption and a failed sync of the MANIFEST
  *   nothing is begun, and the host makes the store read-only, until it resumes.
  */
 import { assert } from '../base/assert.js'
 import { ioError, VarveError } from '../base/errors.js'
-import type { CompactionPlan, PickerSettings, PickerState } from '../compaction/compaction-plan.js'
-import type { Jobs } from '../compaction/jobs.js'
+import type { CompactionPlan, PickerState } from '../compaction/compaction-plan.js'
 import { advancePointers, type ManualRange, pickCompaction, pickManual } from '../compaction/picker.js'
-import type { TableSettings } from '../compaction/table-writer.js'
-import type { Clock, Timer } from '../env/clock.js'
-import type { Executor } from '../env/executor.js'
+import type { Timer } from '../env/clock.js'
 import type { Memtable } from '../memtable/memtable.js'
-import { type TableMetadata, totalBytes } from '../version/table-metadata.js'
+import { totalBytes } from '../version/table-metadata.js'
 import { LEVEL_COUNT, type VersionEdit } from '../version/version-edit.js'
-import type { VersionSet } from '../version/version-set.js'
+import { type BackgroundJobSettings, BackgroundJobs } from './background-jobs.js'
 import type { StallGate } from './commit/stall-gate.js'
 import { Deferred } from './deferred.js'
 import type { StoreEmitter } from './events.js'
 
 /** What background work needs of the store. */
 export interface BackgroundHost {
-  /** The oldest frozen memtable. */
-  oldestFrozen(): Memtable | undefined
-  /** `memtable` lives in a table now, durably. */
-  memtableFlushed(memtable: Memtable): Promise<void>
+  /** The memtables that wait for their flush, newest first. */
+  readonly frozen: readonly Memtable[]
+  /** `memtables`, the oldest ones, live in a table now, durably. */
+  memtablesFlushed(memtables: readonly Memtable[]): Promise<void>
   /** The version has changed. */
   versionChanged(): void
   /** The largest sequence number that was given out. */
@@ -37,16 +36,9 @@ export interface BackgroundHost {
   fail(error: VarveError): void
 }
 
-export interface BackgroundSettings {
-  readonly versions: VersionSet
-  readonly executor: Executor
-  readonly jobs: Jobs
-  readonly clock: Clock
-  readonly tables: TableSettings
-  readonly picker: PickerSettings
-  readonly pinned: { list(): number[] }
-  /** The moment (ms since 1970) up to which expired entries may be dropped. */
-  readonly droppableUpTo: () => number
+export interface BackgroundSettings extends BackgroundJobSettings {
+  /** How many memtables become one table while level 0 is crowded. */
+  readonly flushedTogether: number
   readonly gate: StallGate
   readonly events: StoreEmitter
   /** Deletes table files that no version names. Best effort. */
@@ -56,6 +48,9 @@ export interface BackgroundSettings {
 /** The delays between attempts, in ms. */
 const FIRST_RETRY_MS = 50
 const LAST_RETRY_MS = 1_000
+
+/** Level 0 is crowded at so many times the number of tables at which it is compacted. */
+const CROWDED = 2
 
 /** What the statistics count. */
 export interface BackgroundCounters {
@@ -79,11 +74,14 @@ export class Background {
   readonly counters: BackgroundCounters = { ...NOTHING_DONE }
   readonly #host: BackgroundHost
   readonly #settings: BackgroundSettings
+  readonly #jobs: BackgroundJobs
   /** Word 0 calls the compaction under way off. Work that began with another one than this is to be dropped. */
   #cancel = new Int32Array(new SharedArrayBuffer(4))
   /** Set while nothing may begin; what was begun before is dropped. */
   #pause: Deferred<void> | undefined
   #flushing: Promise<void> | undefined
+  /** How many wait for all that is frozen to be flushed: it is not kept back for more to come. */
+  #flushWaiters = 0
   #compacting: Promise<void> | undefined
   /** A manual compaction that waits for its turn or is under way. */
   #manual: { readonly range: ManualRange; readonly done: Deferred<void> }[] = []
@@ -98,6 +96,7 @@ export class Background {
   constructor(host: BackgroundHost, settings: BackgroundSettings) {
     this.#host = host
     this.#settings = settings
+    this.#jobs = new BackgroundJobs(settings)
   }
 
   /** Why nothing is begun any more, until {@link forgetFailure}. */
@@ -109,7 +108,7 @@ export class Background {
   schedule(): void {
     if (this.#stopped || this.#failure !== undefined) return
     if (this.#pause !== undefined || this.#retryTimer !== undefined) return
-    if (this.#flushing === undefined && this.#host.oldestFrozen() !== undefined) {
+    if (this.#flushing === undefined && this.#isFlushDue()) {
       this.#flushing = this.#attempt(() => this.#flush()).finally(() => {
         this.#flushing = undefined
         this.schedule()
@@ -128,12 +127,17 @@ export class Background {
 
   /** Resolves when all frozen memtables are flushed; rejects with what keeps them from it. */
   async flushed(): Promise<void> {
-    while (this.#host.oldestFrozen() !== undefined) {
-      this.#refuse()
-      this.#retryNow()
-      await (this.#pause?.promise ?? this.#flushing ?? Promise.resolve())
-      // Of a flush: while there is something to flush, that of a compaction does not last.
-      if (this.#trouble !== undefined && this.#host.oldestFrozen() !== undefined) throw this.#trouble
+    this.#flushWaiters++
+    try {
+      while (this.#host.frozen.length > 0) {
+        this.#refuse()
+        this.#retryNow()
+        await (this.#pause?.promise ?? this.#flushing ?? Promise.resolve())
+        // Of a flush: while there is something to flush, that of a compaction does not last.
+        if (this.#trouble !== undefined && this.#host.frozen.length > 0) throw this.#trouble
+      }
+    } finally {
+      this.#flushWaiters--
     }
   }
 
@@ -235,24 +239,34 @@ export class Background {
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS)
   }
 
+  /** A flush that is not due becomes so: while level 0 is crowded there is a compaction, and its end asks again. */
+  #isFlushDue(): boolean {
+    const { versions, picker, flushedTogether } = this.#settings
+    const waiting = this.#host.frozen.length
+    if (waiting === 0 || waiting >= flushedTogether || this.#flushWaiters > 0) return waiting > 0
+    return versions.current.levels[0].length < CROWDED * picker.level0Trigger
+  }
+
   async #flush(): Promise<void> {
-    const memtable = this.#host.oldestFrozen()
-    assert(memtable !== undefined, 'a flush is scheduled for a frozen memtable')
-    const { clock, events } = this.#settings
+    const { clock, events, flushedTogether } = this.#settings
+    const memtables = this.#host.frozen.slice(-flushedTogether).reverse()
+    const newest = memtables.at(-1)
+    assert(newest !== undefined, 'a flush is scheduled for frozen memtables')
+    const { lastSequence } = newest
     const began = clock.monotonic()
     const cancel = this.#cancel
-    const table = await this.#writeTable(memtable)
+    const table = await this.#jobs.flush(memtables)
     if (cancel !== this.#cancel) {
       if (table !== undefined) await this.#settings.discardTables([table.number])
       return
     }
     await this.#record({
       ...(table === undefined ? {} : { added: [{ level: 0, table }] }),
-      flushedSequence: memtable.lastSequence,
-      lastSequence: memtable.lastSequence,
+      flushedSequence: lastSequence,
+      lastSequence,
     })
-    const entries = memtable.entryCount
-    await this.#host.memtableFlushed(memtable)
+    const entries = memtables.reduce((sum, { entryCount }) => sum + entryCount, 0)
+    await this.#host.memtablesFlushed(memtables)
     const sizeBytes = table?.sizeBytes ?? 0
     this.counters.flushes++
     this.counters.flushBytes += sizeBytes
@@ -271,25 +285,6 @@ export class Background {
       const added = (edit.added ?? []).map(({ table }) => table.number)
       await discardTables(added.filter((number) => !versions.needs(number)))
       throw error
-    }
-  }
-
-  /** Writes a memtable as a table; `undefined` when nothing of it is left. */
-  async #writeTable(memtable: Memtable): Promise<TableMetadata | undefined> {
-    const { versions, executor, jobs, clock, tables, pinned, droppableUpTo } = this.#settings
-    memtable.pin()
-    try {
-      const { table } = await executor.execute(jobs.flush, {
-        tables,
-        memtable: memtable.image,
-        tableNumber: versions.nextFileNumber(),
-        pinned: pinned.list(),
-        now: droppableUpTo(),
-        createdAt: clock.now(),
-      })
-      return table
-    } finally {
-      memtable.unpin()
     }
   }
 
@@ -325,7 +320,11 @@ export class Background {
     const inputs = [...plan.inputs[0], ...plan.inputs[1]]
     const cancel = this.#cancel
     const outputs =
-      plan.kind === 'merge' ? await this.#merge(plan) : plan.kind === 'move' ? plan.inputs[0] : []
+      plan.kind === 'merge'
+        ? await this.#jobs.merge(plan, cancel)
+        : plan.kind === 'move'
+          ? plan.inputs[0]
+          : []
     if (cancel !== this.#cancel) {
       if (plan.kind === 'merge') await this.#settings.discardTables(outputs.map(({ number }) => number))
       return
@@ -358,39 +357,4 @@ export class Background {
       durationMs: clock.monotonic() - began,
     })
   }
-
-  async #merge(plan: CompactionPlan): Promise<CompactionPlan['inputs'][0]> {
-    const { versions, executor, jobs, clock, tables, picker, pinned, droppableUpTo } = this.#settings
-    const [upper, lower] = plan.inputs
-    const upperRuns = plan.level === 0 ? upper.map((table) => [table]) : [upper]
-    const inputBytes = totalBytes(upper) + totalBytes(lower)
-    const version = versions.pinCurrent()
-    try {
-      const { tables: outputs } = await executor.execute(jobs.compaction, {
-        tables,
-        runs: lower.length === 0 ? upperRuns : [...upperRuns, lower],
-        tableNumbers: Array.from({ length: outputCount(inputBytes, plan, picker) }, () =>
-          versions.nextFileNumber(),
-        ),
-        targetFileSize: picker.targetFileSize,
-        grandparents: plan.grandparents,
-        maxGrandparentBytes: picker.maxGrandparentBytes,
-        pinned: pinned.list(),
-        bottommost: plan.bottommost,
-        now: droppableUpTo(),
-        createdAt: clock.now(),
-        cancel: this.#cancel,
-      })
-      return outputs
-    } finally {
-      version.unpin()
-    }
-  }
-}
-
-/** Enough numbers for the output of a compaction: the bytes may grow where compression gets worse, and outputs are cut at grandparents too. */
-function outputCount(inputBytes: number, plan: CompactionPlan, picker: PickerSettings): number {
-  const bySize = Math.ceil((2 * inputBytes) / picker.targetFileSize)
-  const byOverlap = Math.ceil(totalBytes(plan.grandparents) / picker.maxGrandparentBytes)
-  return bySize + byOverlap + 1
 }

@@ -28,7 +28,7 @@ import { ExpirySweeper } from './expiry/expiry-sweeper.js'
 import type { RemovalListener } from './expiry/removals.js'
 import { KeepAlive } from './keep-alive.js'
 import type { LiveState } from './live-state.js'
-import { MAX_FROZEN_MEMTABLES } from './memory-budget.js'
+import { flushedTogether, maxFrozenMemtables } from './memory-budget.js'
 import { Leases } from './reading/leases.js'
 import type { PinnedMoments } from './reading/pinned-moments.js'
 import type { ReadState } from './reading/read-state.js'
@@ -104,6 +104,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
       clock,
       tables: parts.tableSettings,
       picker: parts.picker,
+      flushedTogether: flushedTogether(settings.memtableSize),
       pinned: this.pinned,
       droppableUpTo: () => this.expiry.droppableUpTo,
       gate: this.gate,
@@ -154,7 +155,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     if (stall !== undefined) return stall
     const { active, frozen } = this.live
     if (!active.hasRoom(needed)) {
-      if (active.entryCount > 0 && frozen.length >= MAX_FROZEN_MEMTABLES) {
+      if (active.entryCount > 0 && frozen.length >= maxFrozenMemtables(settings.memtableSize)) {
         this.gate.enter('stop', 'memtables')
         return this.#waitForRelief()
       }
@@ -207,14 +208,14 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
 
   // Background work
 
-  oldestFrozen(): Memtable | undefined {
-    return this.live.oldestFrozen()
+  get frozen(): readonly Memtable[] {
+    return this.live.frozen
   }
 
-  async memtableFlushed(memtable: Memtable): Promise<void> {
+  async memtablesFlushed(memtables: readonly Memtable[]): Promise<void> {
     // The store may have been cleared in the step in which the table entered.
-    if (this.live.oldestFrozen() !== memtable) return
-    this.live.flushed(memtable)
+    if (this.live.frozen.at(-1) !== memtables[0]) return
+    this.live.flushed(memtables)
     this.#throttle.measure(this.parts.versions.current)
     await this.releaseLog()
   }

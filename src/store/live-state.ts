@@ -108,17 +108,14 @@ export class LiveState {
     if (old.entryCount === 0) old.unpin()
   }
 
-  /** The oldest frozen memtable, the next one to be flushed. */
-  oldestFrozen(): Memtable | undefined {
-    return this.#frozen.at(-1)
-  }
-
-  /** `memtable` lives in a table of the current version. */
-  flushed(memtable: Memtable): void {
-    assert(this.#frozen.at(-1) === memtable, 'memtables are flushed oldest first')
-    this.#frozen.pop()
+  /** `memtables`, the oldest ones, live in a table of the current version. */
+  flushed(memtables: readonly Memtable[]): void {
+    for (const memtable of memtables) {
+      assert(this.#frozen.at(-1) === memtable, 'memtables are flushed oldest first')
+      this.#frozen.pop()
+    }
     this.install()
-    memtable.unpin()
+    for (const memtable of memtables) memtable.unpin()
   }
 
   /** Lets all memtables go: nothing of them counts any more. Pinned moments keep what they see. */

@@ -20,11 +20,26 @@ export const LEAST_MEMORY_LIMIT = 16 * MiB
 /** What is taken whatever the sizes. */
 export const FIXED_BYTES = 136 * MiB
 
-/** Frozen memtables that wait for their flush at most. */
-export const MAX_FROZEN_MEMTABLES = 3
+/** The most memtables that become one table, and the most of their bytes, unless one alone is larger. */
+const MOST_TOGETHER = 4
+const MOST_BYTES_TOGETHER = 16 * MiB
+/** Those that fill while one flush runs. */
+const FILLING = 2
 
-/** The most that are there at once. */
-const MEMTABLES = 1 + MAX_FROZEN_MEMTABLES
+/** How many memtables of this size become one table while level 0 is crowded. */
+export function flushedTogether(memtableSize: number): number {
+  return clamp(Math.floor(MOST_BYTES_TOGETHER / memtableSize), 1, MOST_TOGETHER)
+}
+
+/** Frozen memtables of this size that wait for their flush at most. */
+export function maxFrozenMemtables(memtableSize: number): number {
+  return flushedTogether(memtableSize) + FILLING
+}
+
+/** What all memtables take at most. */
+function memtableBytes(memtableSize: number): number {
+  return (1 + maxFrozenMemtables(memtableSize)) * memtableSize
+}
 
 /** Blocks that fell out of the cache lie outside the V8 heap until its collector looks, which it does at so much of them. */
 const UNCOLLECTED_BYTES = 64 * MiB
@@ -49,9 +64,10 @@ export function planMemory(limit: number, given: Partial<MemorySizes> = {}): Mem
   const kept = Math.max(limit, LEAST_KEPT_LIMIT)
   const rest = kept - FIXED_BYTES
   const memtableSize =
-    given.memtableSize ?? clamp(roundDown(rest / 4 / MEMTABLES), LEAST_MEMTABLE, LARGEST_MEMTABLE)
+    given.memtableSize ??
+    clamp(roundDown(rest / 4 / (1 + MOST_TOGETHER + FILLING)), LEAST_MEMTABLE, LARGEST_MEMTABLE)
   const tableMemory = roundDown(rest / 6)
-  const left = rest - MEMTABLES * memtableSize - tableMemory
+  const left = rest - memtableBytes(memtableSize) - tableMemory
   const cacheSize = given.cacheSize ?? cacheWithin(left)
   const plan = { memtableSize, tableMemory, cacheSize }
   const planned = plannedBytes(plan)
@@ -66,7 +82,7 @@ export function planMemory(limit: number, given: Partial<MemorySizes> = {}): Mem
 
 /** What a plan comes to, all in all. */
 export function plannedBytes({ memtableSize, tableMemory, cacheSize }: MemoryPlan): number {
-  return FIXED_BYTES + MEMTABLES * memtableSize + tableMemory + withUncollected(cacheSize)
+  return FIXED_BYTES + memtableBytes(memtableSize) + tableMemory + withUncollected(cacheSize)
 }
 
 /** A cache, and what has fallen out of it and is not collected yet: measured, up to twice as much again. */

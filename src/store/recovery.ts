@@ -204,12 +204,11 @@ async function flushReplayed(
   flush: ReturnType<typeof jobsOn>['flush'],
 ): Promise<void> {
   if (live.active.entryCount > 0) live.replaceActive(0)
-  for (let memtable = live.oldestFrozen(); memtable !== undefined; memtable = live.oldestFrozen()) {
+  for (const memtable of live.frozen.toReversed()) {
     const { image, lastSequence } = memtable
-    const flushed = memtable
     const { table } = await executor.execute(flush, {
       tables,
-      memtable: image,
+      memtables: [image],
       tableNumber: versions.nextFileNumber(),
       pinned: [],
       // Nobody was told yet of what has expired.
@@ -222,7 +221,7 @@ async function flushReplayed(
         flushedSequence: lastSequence,
         lastSequence,
       },
-      () => live.flushed(flushed),
+      () => live.flushed([memtable]),
     )
   }
 }

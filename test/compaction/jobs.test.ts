@@ -61,7 +61,7 @@ async function writeTable(
   const pinned = entries.map(({ sequence }) => sequence).sort((a, b) => a - b)
   const { table } = await runFlush(environment, {
     tables: TABLES,
-    memtable: memtableOf(entries).image,
+    memtables: [memtableOf(entries).image],
     tableNumber: number,
     pinned,
     now: -1,
@@ -123,7 +123,7 @@ describe('flush', () => {
         const pinned = [...new Set(pins)].sort((a, b) => a - b)
         const { table } = await runFlush(environment, {
           tables: TABLES,
-          memtable: memtableOf(run).image,
+          memtables: [memtableOf(run).image],
           tableNumber: 7,
           pinned,
           now: -1,

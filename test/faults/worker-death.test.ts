@@ -49,7 +49,7 @@ test.each(['before', 'behind'] as const)('%s every second job', async (death) =>
   const errors: VarveError[] = []
   store.on('error', (error) => errors.push(error))
   const written = new Map<string, string>()
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 400; i++) {
     const [key, value] = [`key${i % 50}`, `${i}`.padEnd(200, '.')]
     // A writer that has to wait for a flush is told when it fails, and may write again.
     for (let attempt = 0; ; attempt++) {

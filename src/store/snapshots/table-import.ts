@@ -70,7 +70,7 @@ export class TableImport {
       const tableNumber = versions.nextFileNumber()
       const { table } = await executor.execute(jobs.flush, {
         tables: tableSettings,
-        memtable: memtable.image,
+        memtables: [memtable.image],
         tableNumber,
         pinned: [],
         now: -NEVER,
