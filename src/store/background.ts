@@ -37,8 +37,8 @@ export interface BackgroundHost {
 }
 
 export interface BackgroundSettings extends BackgroundJobSettings {
-  /** How many memtables become one table while level 0 is crowded. */
-  readonly flushedTogether: number
+  /** The bytes of memtables that become one table while level 0 is crowded. */
+  readonly flushBytes: number
   readonly gate: StallGate
   readonly events: StoreEmitter
   /** Deletes table files that no version names. Best effort. */
@@ -108,11 +108,15 @@ export class Background {
   schedule(): void {
     if (this.#stopped || this.#failure !== undefined) return
     if (this.#pause !== undefined || this.#retryTimer !== undefined) return
-    if (this.#flushing === undefined && this.#isFlushDue()) {
-      this.#flushing = this.#attempt(() => this.#flush()).finally(() => {
-        this.#flushing = undefined
-        this.schedule()
-      })
+    if (this.#flushing === undefined) {
+      const memtables = this.#nextFlush()
+      const newest = memtables.at(-1)
+      if (newest !== undefined) {
+        this.#flushing = this.#attempt(() => this.#flush(memtables, newest)).finally(() => {
+          this.#flushing = undefined
+          this.schedule()
+        })
+      }
     }
     if (this.#compacting === undefined) {
       const plan = this.#nextPlan()
@@ -239,20 +243,25 @@ export class Background {
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS)
   }
 
-  /** A flush that is not due becomes so: while level 0 is crowded there is a compaction, and its end asks again. */
-  #isFlushDue(): boolean {
-    const { versions, picker, flushedTogether } = this.#settings
-    const waiting = this.#host.frozen.length
-    if (waiting === 0 || waiting >= flushedTogether || this.#flushWaiters > 0) return waiting > 0
-    return versions.current.levels[0].length < CROWDED * picker.level0Trigger
+  /**
+   * What to write as one table now, oldest first; nothing while level 0 is crowded and there is not enough for a large one:
+   * a compaction is under way then, and its end asks again.
+   */
+  #nextFlush(): readonly Memtable[] {
+    const { versions, picker, flushBytes } = this.#settings
+    const memtables: Memtable[] = []
+    let bytes = 0
+    for (const memtable of this.#host.frozen.toReversed()) {
+      if (bytes >= flushBytes) break
+      memtables.push(memtable)
+      bytes += memtable.capacityBytes
+    }
+    const isCrowded = versions.current.levels[0].length >= CROWDED * picker.level0Trigger
+    return bytes >= flushBytes || !isCrowded || this.#flushWaiters > 0 ? memtables : []
   }
 
-  async #flush(): Promise<void> {
-    const { clock, events, flushedTogether } = this.#settings
-    const memtables = this.#host.frozen.slice(-flushedTogether).reverse()
-    const newest = memtables.at(-1)
-    assert(newest !== undefined, 'a flush is scheduled for frozen memtables')
-    const { lastSequence } = newest
+  async #flush(memtables: readonly Memtable[], { lastSequence }: Memtable): Promise<void> {
+    const { clock, events } = this.#settings
     const began = clock.monotonic()
     const cancel = this.#cancel
     const table = await this.#jobs.flush(memtables)

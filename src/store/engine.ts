@@ -28,7 +28,7 @@ import { ExpirySweeper } from './expiry/expiry-sweeper.js'
 import type { RemovalListener } from './expiry/removals.js'
 import { KeepAlive } from './keep-alive.js'
 import type { LiveState } from './live-state.js'
-import { flushedTogether, maxFrozenMemtables } from './memory-budget.js'
+import { flushBytes, maxFrozenBytes } from './memory-budget.js'
 import { Leases } from './reading/leases.js'
 import type { PinnedMoments } from './reading/pinned-moments.js'
 import type { ReadState } from './reading/read-state.js'
@@ -104,7 +104,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
       clock,
       tables: parts.tableSettings,
       picker: parts.picker,
-      flushedTogether: flushedTogether(settings.memtableSize),
+      flushBytes: flushBytes(settings.memtableSize),
       pinned: this.pinned,
       droppableUpTo: () => this.expiry.droppableUpTo,
       gate: this.gate,
@@ -153,9 +153,9 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     }
     const stall = this.#throttle.hold(group)
     if (stall !== undefined) return stall
-    const { active, frozen } = this.live
+    const { active } = this.live
     if (!active.hasRoom(needed)) {
-      if (active.entryCount > 0 && frozen.length >= maxFrozenMemtables(settings.memtableSize)) {
+      if (active.entryCount > 0 && this.live.frozenBytes >= maxFrozenBytes(settings.memtableSize)) {
         this.gate.enter('stop', 'memtables')
         return this.#waitForRelief()
       }

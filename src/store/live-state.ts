@@ -64,6 +64,11 @@ export class LiveState {
     return this.#frozen
   }
 
+  /** The bytes of the frozen memtables. */
+  get frozenBytes(): number {
+    return this.#frozen.reduce((sum, memtable) => sum + memtable.capacityBytes, 0)
+  }
+
   /** The largest sequence number in the memtables; 0 when there is nothing in them. */
   get lastSequence(): number {
     return Math.max(this.#active.lastSequence, this.#frozen.at(0)?.lastSequence ?? 0)
@@ -71,8 +76,7 @@ export class LiveState {
 
   /** The bytes of all memtables, with those of arenas that wait for their next use. */
   get memoryBytes(): number {
-    const frozen = this.#frozen.reduce((sum, memtable) => sum + memtable.capacityBytes, 0)
-    return this.#active.capacityBytes + frozen + this.#arenas.idleBytes
+    return this.#active.capacityBytes + this.frozenBytes + this.#arenas.idleBytes
   }
 
   /** Inserts the operations in `bytes[start, end)`, for which the active memtable has room; adds them to `counts`. */

@@ -26,19 +26,19 @@ const MOST_BYTES_TOGETHER = 16 * MiB
 /** Those that fill while one flush runs. */
 const FILLING = 2
 
-/** How many memtables of this size become one table while level 0 is crowded. */
-export function flushedTogether(memtableSize: number): number {
-  return clamp(Math.floor(MOST_BYTES_TOGETHER / memtableSize), 1, MOST_TOGETHER)
+/** The bytes of memtables that become one table while level 0 is crowded. */
+export function flushBytes(memtableSize: number): number {
+  return clamp(Math.floor(MOST_BYTES_TOGETHER / memtableSize), 1, MOST_TOGETHER) * memtableSize
 }
 
-/** Frozen memtables of this size that wait for their flush at most. */
-export function maxFrozenMemtables(memtableSize: number): number {
-  return flushedTogether(memtableSize) + FILLING
+/** The bytes of frozen memtables at which writers stop. */
+export function maxFrozenBytes(memtableSize: number): number {
+  return flushBytes(memtableSize) + FILLING * memtableSize
 }
 
-/** What all memtables take at most. */
+/** What all memtables take at most, unless an entry is larger than a memtable. */
 function memtableBytes(memtableSize: number): number {
-  return (1 + maxFrozenMemtables(memtableSize)) * memtableSize
+  return memtableSize + maxFrozenBytes(memtableSize)
 }
 
 /** Blocks that fell out of the cache lie outside the V8 heap until its collector looks, which it does at so much of them. */

@@ -155,6 +155,24 @@ describe('back-pressure', () => {
     expect(await store.keys().all()).toEqual([...keys].sort())
   })
 
+  test('memtables that an entry has made larger stop writers by their bytes', async () => {
+    const executor = new GatedExecutor('flush')
+    const store = await openText({ ...TINY, executor })
+    onTestFinished(() => executor.release())
+    executor.hold()
+    const large = 'x'.repeat(3 * TINY.memtableSize)
+    let written = 0
+    const writing = (async () => {
+      for (; written < 20; written++) await store.set(numbered(written), large)
+    })()
+    await until(() => store.stats().stalls.level === 'stop', 'a stop')
+    // Two hold the bytes of six that are not.
+    expect(store.stats().memtable.frozen).toBe(2)
+    executor.release()
+    await writing
+    for (let i = 0; i < 20; i++) expect(store.getSync(numbered(i))).toBe(large)
+  })
+
   test('a write that is content with memory waits as the others do', async () => {
     const executor = new GatedExecutor('flush')
     const store = await openText({ ...TINY, executor, durability: 'memory' })
