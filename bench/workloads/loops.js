@@ -10,7 +10,7 @@ export const BATCH = 100
 export const IN_FLIGHT = 64
 /** What is read to warm up: this share of what is measured, and on for so many milliseconds, all of it at most. */
 const WARM_UP = 0.1
-const WARM_UP_MS = 500
+const WARM_UP_MS = 3000
 
 /** @param {number} count */
 function* warmUps(count) {

@@ -28,19 +28,19 @@ const NO_HASHES = new Uint32Array(0)
 const PLACEHOLDER = ''
 
 /** Makes a filter of the package over `bits` in place: nothing is added again, nothing is copied. */
-interface Engine {
+interface FilterEngine {
   /** Whose positions come next. */
   readonly hashing: { hash: number }
   overBits(bits: Uint8Array, hashCount: number): BloomFilter
 }
 
-let engine: Engine | undefined
+let engine: FilterEngine | undefined
 
 /**
  * The package, which comes with the first filter that a thread builds: it takes 7 MiB and 10 ms, and the thread that only asks filters
  * never needs it. Two modules of it alone; all of it takes some megabytes more.
  */
-function loadEngine(): Engine {
+function loadEngine(): FilterEngine {
   const BloomFilter: Package['BloomFilter'] = require('bloom-filters/dist/bloom/bloom-filter.js').default
   const Hashing: Package['Hashing'] = require('bloom-filters/dist/hashing/hashing.js').default
 

@@ -3,8 +3,9 @@
  *
  * - A flush takes the oldest frozen memtables, so tables of level 0 cover ascending runs of sequence numbers and every
  *   operation up to the MANIFEST's flushed sequence number lives in tables.
- * - While level 0 is crowded, a flush waits until it has several memtables to make one table of: what limits writers then
- *   is the number of tables in level 0, of which each compaction rewrites the base level.
+ * - A flush makes one table of all the memtables that wait, up to a size. While level 0 is crowded and a compaction works on it, it
+ *   waits until there are so many: each compaction of level 0 rewrites the base level, so the larger the tables that
+ *   it takes along, the less is rewritten. After a failure memtables are written one by one, as long as there is room for one.
  * - Each success and each failure reaches the stall gate: a writer that waits is let on or told.
  * - A failure is tried again, later each time, with new file numbers; behind corruption and a failed sync of the MANIFEST
  *   nothing is begun, and the host makes the store read-only, until it resumes.
@@ -37,7 +38,7 @@ export interface BackgroundHost {
 }
 
 export interface BackgroundSettings extends BackgroundJobSettings {
-  /** The bytes of memtables that become one table while level 0 is crowded. */
+  /** See `MemtableSizes`. */
   readonly flushBytes: number
   readonly gate: StallGate
   readonly events: StoreEmitter
@@ -108,21 +109,21 @@ export class Background {
   schedule(): void {
     if (this.#stopped || this.#failure !== undefined) return
     if (this.#pause !== undefined || this.#retryTimer !== undefined) return
+    if (this.#compacting === undefined) {
+      const plan = this.#nextPlan()
+      if (plan !== undefined) {
+        this.#compacting = this.#attempt(() => this.#compact(plan)).finally(() => {
+          this.#compacting = undefined
+          this.schedule()
+        })
+      }
+    }
     if (this.#flushing === undefined) {
       const memtables = this.#nextFlush()
       const newest = memtables.at(-1)
       if (newest !== undefined) {
         this.#flushing = this.#attempt(() => this.#flush(memtables, newest)).finally(() => {
           this.#flushing = undefined
-          this.schedule()
-        })
-      }
-    }
-    if (this.#compacting === undefined) {
-      const plan = this.#nextPlan()
-      if (plan !== undefined) {
-        this.#compacting = this.#attempt(() => this.#compact(plan)).finally(() => {
-          this.#compacting = undefined
           this.schedule()
         })
       }
@@ -243,12 +244,10 @@ export class Background {
     this.#retryMs = Math.min(2 * this.#retryMs, LAST_RETRY_MS)
   }
 
-  /**
-   * What to write as one table now, oldest first; nothing while level 0 is crowded and there is not enough for a large one:
-   * a compaction is under way then, and its end asks again.
-   */
+  /** What to write as one table now, oldest first; nothing when the end of the compaction under way is to ask again. */
   #nextFlush(): readonly Memtable[] {
     const { versions, picker, flushBytes } = this.#settings
+    if (this.#trouble !== undefined) return this.#host.frozen.slice(-1)
     const memtables: Memtable[] = []
     let bytes = 0
     for (const memtable of this.#host.frozen.toReversed()) {
@@ -257,7 +256,8 @@ export class Background {
       bytes += memtable.capacityBytes
     }
     const isCrowded = versions.current.levels[0].length >= CROWDED * picker.level0Trigger
-    return bytes >= flushBytes || !isCrowded || this.#flushWaiters > 0 ? memtables : []
+    const isHeldBack = isCrowded && this.#compacting !== undefined && this.#flushWaiters === 0
+    return isHeldBack && bytes < flushBytes ? [] : memtables
   }
 
   async #flush(memtables: readonly Memtable[], { lastSequence }: Memtable): Promise<void> {

@@ -28,7 +28,7 @@ import { ExpirySweeper } from './expiry/expiry-sweeper.js'
 import type { RemovalListener } from './expiry/removals.js'
 import { KeepAlive } from './keep-alive.js'
 import type { LiveState } from './live-state.js'
-import { flushBytes, maxFrozenBytes } from './memory-budget.js'
+import { maxFrozenBytes } from './memory-budget.js'
 import { Leases } from './reading/leases.js'
 import type { PinnedMoments } from './reading/pinned-moments.js'
 import type { ReadState } from './reading/read-state.js'
@@ -104,7 +104,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
       clock,
       tables: parts.tableSettings,
       picker: parts.picker,
-      flushBytes: flushBytes(settings.memtableSize),
+      flushBytes: settings.flushBytes,
       pinned: this.pinned,
       droppableUpTo: () => this.expiry.droppableUpTo,
       gate: this.gate,
@@ -155,7 +155,7 @@ export class Engine implements CommitTarget, BackgroundHost, StatisticsSource {
     if (stall !== undefined) return stall
     const { active } = this.live
     if (!active.hasRoom(needed)) {
-      if (active.entryCount > 0 && this.live.frozenBytes >= maxFrozenBytes(settings.memtableSize)) {
+      if (active.entryCount > 0 && this.live.frozenBytes >= maxFrozenBytes(settings)) {
         this.gate.enter('stop', 'memtables')
         return this.#waitForRelief()
       }

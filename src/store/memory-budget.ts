@@ -26,19 +26,33 @@ const MOST_BYTES_TOGETHER = 16 * MiB
 /** Those that fill while one flush runs. */
 const FILLING = 2
 
-/** The bytes of memtables that become one table while level 0 is crowded. */
-export function flushBytes(memtableSize: number): number {
+/** What memtables are made and flushed by, in bytes. */
+export interface MemtableSizes {
+  readonly memtableSize: number
+  /** Frozen memtables become one table up to so many; while level 0 is crowded, from so many on. */
+  readonly flushBytes: number
+}
+
+/** The `flushBytes` for memtables of this size where nothing limits them. */
+export function usualFlushBytes(memtableSize: number): number {
   return clamp(Math.floor(MOST_BYTES_TOGETHER / memtableSize), 1, MOST_TOGETHER) * memtableSize
 }
 
 /** The bytes of frozen memtables at which writers stop. */
-export function maxFrozenBytes(memtableSize: number): number {
-  return flushBytes(memtableSize) + FILLING * memtableSize
+export function maxFrozenBytes({ memtableSize, flushBytes }: MemtableSizes): number {
+  return flushBytes + FILLING * memtableSize
 }
 
 /** What all memtables take at most, unless an entry is larger than a memtable. */
-function memtableBytes(memtableSize: number): number {
-  return memtableSize + maxFrozenBytes(memtableSize)
+function memtableBytes(sizes: MemtableSizes): number {
+  return sizes.memtableSize + maxFrozenBytes(sizes)
+}
+
+/** The `flushBytes` with which all memtables take at most `bytes`, where that leaves one. */
+function flushBytesWithin(bytes: number, memtableSize: number): number {
+  const beside = (1 + FILLING) * memtableSize
+  const together = Math.floor((bytes - beside) / memtableSize) * memtableSize
+  return clamp(together, memtableSize, usualFlushBytes(memtableSize))
 }
 
 /** Blocks that fell out of the cache lie outside the V8 heap until its collector looks, which it does at so much of them. */
@@ -54,7 +68,7 @@ export interface MemorySizes {
   readonly cacheSize: number
 }
 
-export interface MemoryPlan extends MemorySizes {
+export interface MemoryPlan extends MemorySizes, MemtableSizes {
   /** What the indexes and filters of open tables may take. */
   readonly tableMemory: number
 }
@@ -63,13 +77,20 @@ export interface MemoryPlan extends MemorySizes {
 export function planMemory(limit: number, given: Partial<MemorySizes> = {}): MemoryPlan {
   const kept = Math.max(limit, LEAST_KEPT_LIMIT)
   const rest = kept - FIXED_BYTES
-  const memtableSize =
-    given.memtableSize ??
-    clamp(roundDown(rest / 4 / (1 + MOST_TOGETHER + FILLING)), LEAST_MEMTABLE, LARGEST_MEMTABLE)
+  const share = rest / 4
+  const most = 1 + FILLING + MOST_TOGETHER
+  const memtableSize = given.memtableSize ?? clamp(roundDown(share / most), LEAST_MEMTABLE, LARGEST_MEMTABLE)
+  const flushBytes = flushBytesWithin(share, memtableSize)
   const tableMemory = roundDown(rest / 6)
-  const left = rest - memtableBytes(memtableSize) - tableMemory
+  // What the memtables leave of their share stays theirs until one more fits, or a larger limit would mean a smaller cache.
+  const reserved = clamp(
+    share,
+    memtableBytes({ memtableSize, flushBytes }),
+    memtableBytes({ memtableSize, flushBytes: usualFlushBytes(memtableSize) }),
+  )
+  const left = rest - reserved - tableMemory
   const cacheSize = given.cacheSize ?? cacheWithin(left)
-  const plan = { memtableSize, tableMemory, cacheSize }
+  const plan = { memtableSize, flushBytes, tableMemory, cacheSize }
   const planned = plannedBytes(plan)
   if (planned > kept) {
     throw new VarveError(
@@ -81,8 +102,8 @@ export function planMemory(limit: number, given: Partial<MemorySizes> = {}): Mem
 }
 
 /** What a plan comes to, all in all. */
-export function plannedBytes({ memtableSize, tableMemory, cacheSize }: MemoryPlan): number {
-  return FIXED_BYTES + memtableBytes(memtableSize) + tableMemory + withUncollected(cacheSize)
+export function plannedBytes(plan: MemoryPlan): number {
+  return FIXED_BYTES + memtableBytes(plan) + plan.tableMemory + withUncollected(plan.cacheSize)
 }
 
 /** A cache, and what has fallen out of it and is not collected yet: measured, up to twice as much again. */

@@ -8,7 +8,7 @@ import type { AnyValueEncoding, ValueEncodingName, ValueOf } from './encodings/v
 import type { BoundSettings } from './eviction/bound.js'
 import { MOST_ENTRIES } from './eviction/entry-directory.js'
 import type { EvictionPolicyName } from './eviction/eviction-policy.js'
-import { LEAST_MEMORY_LIMIT, planMemory } from './memory-budget.js'
+import { LEAST_MEMORY_LIMIT, planMemory, usualFlushBytes } from './memory-budget.js'
 import { flag, GiB, integer, KiB, MiB } from './option-checks.js'
 import { checkOptionNames } from './option-names.js'
 
@@ -162,6 +162,8 @@ export interface Settings {
   /** `undefined`: none. */
   readonly memoryLimit: number | undefined
   readonly memtableSize: number
+  /** See `MemtableSizes`. */
+  readonly flushBytes: number
   readonly cacheSize: number
   /** What indexes and filters of open tables may take; `undefined`: whatever they take. */
   readonly tableMemory: number | undefined
@@ -242,11 +244,12 @@ function checkBound({ maxEntries, maxBytes, evictionPolicy }: StoreOptions): Bou
 function checkMemory(
   options: StoreOptions,
   persistence: Persistence,
-): Pick<Settings, 'memoryLimit' | 'memtableSize' | 'cacheSize' | 'tableMemory'> {
+): Pick<Settings, 'memoryLimit' | 'memtableSize' | 'flushBytes' | 'cacheSize' | 'tableMemory'> {
   const memtableSize = integer('memtableSize', options.memtableSize, 4 * MiB, KiB, GiB)
   const cacheSize = integer('cacheSize', options.cacheSize, 32 * MiB, 0, 64 * GiB)
   if (options.memoryLimit === undefined) {
-    return { memoryLimit: undefined, memtableSize, cacheSize, tableMemory: undefined }
+    const flushBytes = usualFlushBytes(memtableSize)
+    return { memoryLimit: undefined, memtableSize, flushBytes, cacheSize, tableMemory: undefined }
   }
   if (persistence === 'none') {
     throw new VarveError(

@@ -80,7 +80,7 @@ test('a thread that never yields sees whole batches, newer and newer, through fl
   const { WriteBatch } = await builtPackage()
   const thread = await Thread.attachedTo(store)
   const pairs = 20
-  const until = 2_000
+  const until = 6_000
   const watching = thread.does('watchPairs', { pairs, until })
   for (let n = 0; n <= until; n++) {
     const batch = new WriteBatch<string, number>()

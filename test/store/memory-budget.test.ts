@@ -75,8 +75,10 @@ describe('a plan', () => {
 
 describe('the option memoryLimit', () => {
   test('derives what is not given', () => {
-    const { memoryLimit, memtableSize, cacheSize, tableMemory } = resolveSettings({ memoryLimit: 256 * MiB })
-    expect({ memtableSize, cacheSize, tableMemory }).toEqual(planMemory(256 * MiB))
+    const { memoryLimit, memtableSize, flushBytes, cacheSize, tableMemory } = resolveSettings({
+      memoryLimit: 256 * MiB,
+    })
+    expect({ memtableSize, flushBytes, cacheSize, tableMemory }).toEqual(planMemory(256 * MiB))
     expect(memoryLimit).toBe(256 * MiB)
     expect(resolveSettings({ memoryLimit: 256 * MiB, cacheSize: 1 }).cacheSize).toBe(1)
     expect(resolveSettings({}).tableMemory).toBeUndefined()

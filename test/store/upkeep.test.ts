@@ -1,4 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { VarveError } from '../../src/base/errors.js'
+import type { FlushInput } from '../../src/compaction/flush-job.js'
 import { InlineExecutor, type Job } from '../../src/env/executor.js'
 import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
@@ -117,42 +119,111 @@ describe('back-pressure', () => {
     await checkFilled(store, 0, 3000)
   })
 
-  test('while level 0 is crowded, several memtables become one table, and none is kept back when it no longer is', async () => {
-    const executor = new GatedExecutor('compaction')
-    const store = await openText({ ...TINY, executor })
-    onTestFinished(() => executor.release())
-    const tables = (): number => store.stats().levels[0].tables
-    const flushes: { entries: number; crowded: boolean }[] = []
-    store.on('flush', ({ entries }) => flushes.push({ entries, crowded: tables() > 4 }))
-    executor.hold()
-    let written = 0
-    const frozen = new Set<number>()
-    for (; flushes.filter(({ crowded }) => crowded).length < 4; written++) {
-      // Spread over all keys: tables that do not overlap would be moved without a merge.
-      const key = numbered((written * 7919) % 3000)
-      await store.set(key, textOf(key))
-      if (tables() >= 4) frozen.add(store.stats().memtable.frozen)
+  describe('while level 0 is crowded and compacted', () => {
+    /** A store whose compaction is held, with five tables and more in level 0; `write` goes on until there are so many frozen memtables. */
+    async function openCrowded(flushExecutor?: GatedExecutor) {
+      const executor = flushExecutor ?? new GatedExecutor('compaction')
+      const fileSystem = new MemoryFileSystem()
+      const store = await openText({ ...TINY, executor, fileSystem })
+      onTestFinished(() => executor.release())
+      const keys = new Set<string>()
+      let largest = 0
+      let written = 0
+      const put = async (): Promise<void> => {
+        // Spread over all keys: tables that do not overlap would be moved without a merge.
+        const key = numbered((written++ * 7919) % 3000)
+        keys.add(key)
+        await store.set(key, textOf(key))
+        largest = Math.max(largest, store.stats().memtable.entries)
+      }
+      const write = async (frozen: number): Promise<void> => {
+        while (store.stats().memtable.frozen !== frozen) await put()
+      }
+      const check = async (opened: TextStore): Promise<void> => {
+        expect(await opened.keys().all()).toEqual([...keys].sort())
+        for (const key of keys) expect(opened.getSync(key)).toBe(textOf(key))
+      }
+      executor.hold()
+      while (store.stats().levels[0].tables < 5) await put()
+      return { store, executor, fileSystem, write, put, keys, check, perMemtable: () => largest }
     }
-    expect(frozen).toContain(3)
-    const [alone, together] = [false, true].map((crowded) => flushes.filter((one) => one.crowded === crowded))
-    // The first four are of one memtable each; which of them counts as crowded is told by the version behind it.
-    const perMemtable = Math.max(...alone.map(({ entries }) => entries))
-    for (const { entries } of together) expect(entries).toBeGreaterThan(3 * perMemtable)
-    // Whoever asks for a flush does not wait for more to come.
-    while (store.stats().memtable.frozen !== 2) {
-      const key = numbered((written++ * 7919) % 3000)
-      await store.set(key, textOf(key))
-    }
-    await store.flush()
-    expect(store.stats().memtable).toMatchObject({ entries: 0, frozen: 0 })
-    while (store.stats().memtable.frozen !== 2) {
-      const key = numbered((written++ * 7919) % 3000)
-      await store.set(key, textOf(key))
-    }
-    executor.release()
-    await until(() => store.stats().memtable.frozen === 0, 'a flush without anybody asking for it')
-    const keys = new Set(Array.from({ length: written }, (_, i) => numbered((i * 7919) % 3000)))
-    expect(await store.keys().all()).toEqual([...keys].sort())
+
+    test('several memtables become one table', async () => {
+      const { store, write, put, check, perMemtable } = await openCrowded()
+      await write(3)
+      const flushes: number[] = []
+      store.on('flush', ({ entries }) => flushes.push(entries))
+      await new Promise((resolve) => setTimeout(resolve, 10))
+      expect(flushes).toEqual([])
+      while (flushes.length < 3) await put()
+      for (const entries of flushes) expect(entries).toBeGreaterThan(3 * perMemtable())
+      await check(store)
+    })
+
+    test('whoever asks for a flush does not wait for more to come', async () => {
+      const { store, write, check } = await openCrowded()
+      await write(2)
+      await store.flush()
+      expect(store.stats().memtable).toMatchObject({ entries: 0, frozen: 0 })
+      await check(store)
+    })
+
+    test('what was kept back is written when the compaction has ended, without anybody asking for it', async () => {
+      const { store, executor, write, check } = await openCrowded()
+      await write(2)
+      executor.release()
+      await until(() => store.stats().memtable.frozen === 0, 'a flush')
+      await check(store)
+    })
+
+    test('what was kept back is there after a close, and gone after a clear', async () => {
+      const { store, executor, fileSystem, write, keys, check } = await openCrowded()
+      await write(3)
+      const closing = store.close()
+      executor.release()
+      await closing
+      const again = await openText({ ...TINY, executor, fileSystem })
+      await check(again)
+      keys.clear()
+      executor.hold()
+      for (let i = 0; again.stats().memtable.frozen < 2 && i < 2000; i++)
+        await again.set(numbered(i), textOf(numbered(i)))
+      await again.clear()
+      await again.set('behind', 'x')
+      executor.release()
+      await again.flush()
+      expect(await again.entries().all()).toEqual([['behind', 'x']])
+    })
+
+    test('on a disk that has room for one memtable they are written one by one', async () => {
+      class FullDisk extends GatedExecutor {
+        full = false
+        readonly taken: number[] = []
+
+        override async execute<Input, Output>(job: Job<Input, Output>, input: Input): Promise<Output> {
+          if (job.name === 'flush') {
+            const { length } = (input as FlushInput).memtables
+            this.taken.push(length)
+            if (this.full && length > 1) throw new VarveError('NO_SPACE', 'There is room for one.')
+          }
+          return super.execute(job, input)
+        }
+      }
+      const executor = new FullDisk('compaction')
+      const { store, write, check } = await openCrowded(executor)
+      const errors: string[] = []
+      store.on('error', ({ code }) => errors.push(code))
+      await write(3)
+      executor.full = true
+      executor.taken.length = 0
+      await expect(store.flush()).rejects.toMatchObject({ code: 'NO_SPACE' })
+      await until(() => store.stats().memtable.frozen === 3, 'one that fits')
+      executor.release()
+      await until(() => store.stats().memtable.frozen === 0, 'the others')
+      expect(executor.taken).toEqual([4, 1, 3, 1, 2, 1, 1])
+      expect(errors).toEqual(['NO_SPACE', 'NO_SPACE', 'NO_SPACE'])
+      await check(store)
+    })
   })
 
   test('memtables that an entry has made larger stop writers by their bytes', async () => {

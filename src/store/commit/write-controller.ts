@@ -20,6 +20,10 @@ export interface WriteLimits {
   readonly debtStopBytes: number
 }
 
+/** How many tables more than the trigger level 0 gets at most: each scan merges them all. */
+const MOST_BEFORE_SLOWDOWN = 36
+const MOST_BEFORE_STOP = 60
+
 /**
  * The limits of a store whose level 0 is compacted at `level0Trigger` tables.
  *
@@ -30,8 +34,8 @@ export interface WriteLimits {
  */
 export function writeLimits(level0Trigger: number, baseLevelBytes: number): WriteLimits {
   return {
-    level0Slowdown: 10 * level0Trigger,
-    level0Stop: 16 * level0Trigger,
+    level0Slowdown: Math.min(10 * level0Trigger, level0Trigger + MOST_BEFORE_SLOWDOWN),
+    level0Stop: Math.min(16 * level0Trigger, level0Trigger + MOST_BEFORE_STOP),
     debtSlowdownBytes: 64 * baseLevelBytes,
     debtStopBytes: 256 * baseLevelBytes,
   }
