@@ -1,12 +1,12 @@
 /**
  * Puts the everyday figures of a benchmark run into README.md, between its two markers, with the date and the machine.
  *
- *     node bench/readme.js [bench/results/RUN.json]     # the newest run of them by default
+ *     node bench/readme.js [bench/results/RUN.json]     # by default the newest run at 200,000 of several rounds
  */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { formatValue } from './report/format.js'
+import { cutNote, formatValue } from './report/format.js'
 import { summarize } from './report/summary.js'
 import { standard } from './workloads/standard.js'
 
@@ -14,6 +14,8 @@ const root = fileURLToPath(new URL('../', import.meta.url))
 const results = join(root, 'bench/results')
 const BEGIN = '<!-- figures:begin -->'
 const END = '<!-- figures:end -->'
+/** The size of an everyday run. */
+const EVERYDAY = 200_000
 
 /**
  * @typedef {import('./run/journal.js').Plan & { samples: import('./report/summary.js').Sample[] }} Run
@@ -24,9 +26,12 @@ const read = (file) => JSON.parse(readFileSync(file, 'utf8'))
 
 const workloads = standard.groups.flatMap((group) => group.workloads)
 
-/** Whether a run has the everyday workloads. @param {Run} run */
-const isStandard = ({ command, samples = [] }) =>
-  command === 'bench' && samples.some(({ workload }) => workloads.some(({ name }) => name === workload))
+/** Whether a run has the everyday workloads, at the everyday size, more than once. @param {Run} run */
+const isStandard = ({ command, sizes = [], rounds = 0, samples = [] }) =>
+  command === 'bench' &&
+  sizes[0] === EVERYDAY &&
+  rounds > 1 &&
+  samples.some(({ workload }) => workloads.some(({ name }) => name === workload))
 
 function newestRun() {
   const files = readdirSync(results)
@@ -52,8 +57,8 @@ const names = run.stores
 
 const { machine } = run
 const lines = [
-  `Medians of ${run.rounds} rounds on ${run.date.slice(0, 10)}, ${n.toLocaleString('en')} entries of 16 + 100 bytes, each`,
-  `store in a process of its own, in turns; operations or entries per second. Node ${machine.node}, ${machine.platform},`,
+  `Medians of ${run.rounds} ${run.rounds === 1 ? 'round' : 'rounds'} on ${run.date.slice(0, 10)}, ${n.toLocaleString('en')} entries of 16 + 100 bytes, each`,
+  `store in a process of its own, in turns, with ${run.cacheSize / 2 ** 20} MiB of cache; operations or entries per second. Node ${machine.node}, ${machine.platform},`,
   `${machine.cores} × ${machine.processor}, shared. The ratio is Varve against the best durable peer of the row; above 1, Varve is better.`,
   '',
   `| | ${names.join(' | ')} | ratio |`,
@@ -61,11 +66,12 @@ const lines = [
   ...rows.map(({ workload, cells, best }) => {
     const values = names.map((name) => {
       const cell = cells[name]
-      return cell === undefined ? '–' : formatValue(cell.median, workload.unit)
+      return cell === undefined ? '–' : formatValue(cell.median, workload.unit) + (cell.cut ? ' †' : '')
     })
     return `| ${[workload.title, ...values, best === undefined ? '' : `${best.ratio.toFixed(2)} ×`].join(' | ')} |`
   }),
   '',
+  ...[cutNote(run, rows)].filter((note) => note !== '').flatMap((note) => [note, '']),
   `From \`${relative(root, file)}\`, made by \`npm run bench\` and put here by \`node bench/readme.js\`.`,
 ]
 

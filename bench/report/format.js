@@ -61,7 +61,7 @@ export function heading({ rounds, cacheSize, machine, memoryLimit }) {
   )
 }
 
-/** @param {import('./write.js').Results} results @param {import('./summary.js').Row[]} rows */
+/** @param {{ limitMs: number }} results @param {import('./summary.js').Row[]} rows */
 export const cutNote = ({ limitMs }, rows) =>
   rows.some(({ cells }) => Object.values(cells).some((cell) => cell?.cut))
     ? `† ended by the time limit of ${limitMs / 1000} s.`

@@ -95,10 +95,16 @@ export function planMemory(limit: number, given: Partial<MemorySizes> = {}): Mem
   if (planned > kept) {
     throw new VarveError(
       'INVALID_ARGUMENT',
-      `A memoryLimit of ${limit} has no room for a memtableSize of ${memtableSize} and a cacheSize of ${cacheSize}: together they come to ${planned}. Raise the limit, or leave them out to have them derived.`,
+      `A memoryLimit of ${limit} has no room for ${shownSizes(given)}: altogether it would be ${planned}. Raise the limit, or leave the sizes out to have them derived.`,
     )
   }
   return plan
+}
+
+function shownSizes(given: Partial<MemorySizes>): string {
+  return Object.entries(given)
+    .map(([name, bytes]) => `a ${name} of ${bytes}`)
+    .join(' and ')
 }
 
 /** What a plan comes to, all in all. */
