@@ -15,6 +15,9 @@ export interface Stage {
   drive<T>(call: Promise<T>): Promise<T>
   /** Waits until the store is quiet. */
   settle(): Promise<void>
+  /** Background jobs do not begin until {@link releaseJobs}. */
+  holdJobs(): void
+  releaseJobs(): void
   reopen(): Promise<void>
   /** Whether something has gone wrong behind the scenes. */
   isTroubled(): boolean
@@ -34,6 +37,9 @@ const TRICKLE_COUNT = 10
 const LARGE = 'x'.repeat(1200)
 
 const FILL_COUNT = 6
+
+/** What fills memtables before the first is flushed, which has begun: the others become one table. Writers would stop behind six. */
+const BURST_FILLS = 3
 
 const NEVER = Number.POSITIVE_INFINITY
 
@@ -56,7 +62,8 @@ export const LETTERS: ReadonlyMap<string, Letter> = new Map<string, Letter>([
   ],
   ['batch', batch],
   ['transaction', transaction],
-  ['fill', fill],
+  ['fill', (stage) => fill(stage)],
+  ['burst', burst],
   ['clear', clear],
   ['clear-range', clearRange],
   ['flush', (stage) => durably(stage, () => stage.store.flush())],
@@ -144,17 +151,30 @@ function transaction(stage: Stage): Promise<void> {
 }
 
 /** More than a memtable holds, in two steps of more than a log segment holds. */
-async function fill(stage: Stage): Promise<void> {
+async function fill(stage: Stage, prefix = 'f'): Promise<void> {
   const { drive, history, mode, place, store } = stage
   for (let step = 0; step < 2; step++) {
     const calls: Promise<void>[] = []
     for (let i = step; i < FILL_COUNT; i += 2) {
-      const [key, value] = [`f${i}`, `${place}:${i}${'y'.repeat(700)}`]
+      const [key, value] = [`${prefix}${i}`, `${place}:${i}${'y'.repeat(700)}`]
       const index = history.commit((entries) => entries.set(key, { value, expiresAt: NEVER }))
       calls.push(store.set(key, value).then(() => acknowledge(history, mode, index, mode.durability)))
     }
     await drive(Promise.all(calls))
   }
+}
+
+/** Memtables fill faster than they are flushed. */
+async function burst(stage: Stage): Promise<void> {
+  const { durability, persistence } = stage.mode
+  // Without a log a write that is on the device has waited for its flush.
+  if (persistence !== 'snapshot' || durability !== 'disk') stage.holdJobs()
+  try {
+    for (let i = 0; i < BURST_FILLS; i++) await fill(stage, `g${i}`)
+  } finally {
+    stage.releaseJobs()
+  }
+  await stage.settle()
 }
 
 async function clear({ history, store, drive }: Stage): Promise<void> {

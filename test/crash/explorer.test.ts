@@ -7,7 +7,7 @@ import { expect, test } from 'vitest'
 import { randomFrom } from '../model/random.js'
 import { Explorer } from './explorer.js'
 import { replayLine } from './replay.js'
-import { carryOut } from './run.js'
+import { carryOut, type Sequence } from './run.js'
 import { eachWordOnce, shuffled } from './sequences.js'
 import { STARTS } from './settings.js'
 
@@ -56,6 +56,25 @@ test(`crashes anywhere leave what was promised (VARVE_SEED=${VARVE_SEED})`, {
     `crashes: ${JSON.stringify({ ...explorer.counts, cpuSeconds: Math.round((spentMs() - began) / 1000) })}`,
   )
 })
+
+test('the letter burst makes one table of several memtables', async () => {
+  for (const start of STARTS) {
+    const one = await tablesOf({ start, mode: 'wal-os', letters: ['fill', 'flush'] })
+    const several = await tablesOf({ start, mode: 'wal-os', letters: ['burst'] })
+    expect(Math.max(...several), start).toBeGreaterThan(2.5 * Math.max(...one))
+  }
+})
+
+/** How many bytes each table has that is written. */
+async function tablesOf(sequence: Sequence): Promise<number[]> {
+  const { points } = await carryOut(sequence, { from: 0 })
+  const sizes = new Map<string, number>()
+  for (const { step } of points) {
+    if (step?.kind !== 'write' || !step.path.endsWith('.sst')) continue
+    sizes.set(step.path, (sizes.get(step.path) ?? 0) + (step.bytes?.length ?? 0))
+  }
+  return [...sizes.values()]
+}
 
 test('the letter trickle fills room ahead in the log, and makes more', async () => {
   for (const start of STARTS) {

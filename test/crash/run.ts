@@ -5,7 +5,7 @@
  */
 import { copyOf } from '../../src/base/bytes.js'
 import { open, type Store, VarveError } from '../../src/index.js'
-import { InlineExecutor, ManualClock, MemoryFileSystem } from '../../src/testing.js'
+import { InlineExecutor, type Job, ManualClock, MemoryFileSystem } from '../../src/testing.js'
 import { randomFrom } from '../model/random.js'
 import { LETTERS, type Stage } from './alphabet.js'
 import { History, type Promised, type State } from './history.js'
@@ -114,6 +114,27 @@ async function rename(disk: MemoryFileSystem, from: string, to: string): Promise
   await disk.rename(`${DIRECTORY}/snapshots/${from}`, `${DIRECTORY}/snapshots/${to}`)
 }
 
+/** Runs jobs inline; while it is held, none begins. */
+class HeldExecutor extends InlineExecutor {
+  #begin: (() => void) | undefined
+  #held = Promise.resolve()
+
+  override async execute<Input, Output>(job: Job<Input, Output>, input: Input): Promise<Output> {
+    await this.#held
+    return super.execute(job, input)
+  }
+
+  hold(): void {
+    this.#held = new Promise((resolve) => {
+      this.#begin = resolve
+    })
+  }
+
+  release(): void {
+    this.#begin?.()
+  }
+}
+
 class Run {
   readonly disk: MemoryFileSystem
   readonly history: History
@@ -121,6 +142,7 @@ class Run {
   readonly #mode: Mode
   readonly #options: RunOptions
   readonly #clock = new ManualClock(BEGINNING)
+  readonly #executor = new HeldExecutor()
   #store: Store<string, string> | undefined
   #steps = 0
   #place = -1
@@ -189,7 +211,7 @@ class Run {
         ...this.#mode,
         fileSystem: new StepFileSystem(this.disk, (step) => this.#onStep(step)),
         clock: this.#clock,
-        executor: new InlineExecutor(),
+        executor: this.#executor,
         random: randomFrom(1),
       }),
     )
@@ -210,6 +232,8 @@ class Run {
       place: this.#place,
       drive: (call) => this.#drive(call),
       settle: () => this.#settle(),
+      holdJobs: () => this.#executor.hold(),
+      releaseJobs: () => this.#executor.release(),
       reopen: () => this.#reopen(),
       isTroubled: () => this.#failure !== undefined,
       isReadOnly: () => this.#state === 'read-only',
