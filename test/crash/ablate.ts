@@ -3,6 +3,7 @@ import { randomFrom } from '../model/random.js'
 import { type Ablation, judgeOf } from './ablations.js'
 import { Explorer } from './explorer.js'
 import { type StepName, StepNamer } from './protocol.js'
+import { parseReplay, replay, StaleReplayError } from './replay.js'
 import { carryOut, type Sequence } from './run.js'
 import { eachWordOnce, everySequence, shuffled } from './sequences.js'
 
@@ -18,9 +19,19 @@ export interface Catch {
 
 class Caught extends Error {}
 
+/** What goes wrong without the step in the crash of `line`; `undefined` when nothing does. With the step all must be well. */
+export async function catchAgain(ablation: Ablation, line: string): Promise<string | undefined> {
+  const message = await replay(parseReplay(line), judgeOf(ablation)).then(
+    () => undefined,
+    (error: Error) => (error instanceof StaleReplayError ? undefined : error.message),
+  )
+  if (message !== undefined) await replay(parseReplay(line))
+  return message
+}
+
 /** The first crash that goes wrong without the step; `undefined` when there is none in so many. */
 export async function findCatch(ablation: Ablation, mostStates: number): Promise<Catch | undefined> {
-  let replay = ''
+  let line = ''
   let ablated = 0
   const explorer = new Explorer({
     seed: 1,
@@ -30,7 +41,7 @@ export async function findCatch(ablation: Ablation, mostStates: number): Promise
     thoroughShare: 1,
     judge: judgeOf(ablation, () => ablated++),
     onFailure: (crash, error) => {
-      replay = crash
+      line = crash
       throw new Caught(error instanceof Error ? error.message : String(error))
     },
   })
@@ -41,7 +52,7 @@ export async function findCatch(ablation: Ablation, mostStates: number): Promise
     }
   } catch (error) {
     if (!(error instanceof Caught)) throw error
-    return { replay, message: error.message, states: explorer.counts.states, ablated }
+    return { replay: line, message: error.message, states: explorer.counts.states, ablated }
   }
   return undefined
 }

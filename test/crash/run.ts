@@ -5,8 +5,9 @@
  */
 import { copyOf } from '../../src/base/bytes.js'
 import { open, type Store, VarveError } from '../../src/index.js'
-import { InlineExecutor, type Job, ManualClock, MemoryFileSystem } from '../../src/testing.js'
+import { ManualClock, MemoryFileSystem } from '../../src/testing.js'
 import { randomFrom } from '../model/random.js'
+import { GatedExecutor } from '../store/gated-executor.js'
 import { LETTERS, type Stage } from './alphabet.js'
 import { History, type Promised, type State } from './history.js'
 import { BEGINNING, DIRECTORY, MODES, type Mode, OPTIONS, type Start } from './settings.js'
@@ -114,27 +115,6 @@ async function rename(disk: MemoryFileSystem, from: string, to: string): Promise
   await disk.rename(`${DIRECTORY}/snapshots/${from}`, `${DIRECTORY}/snapshots/${to}`)
 }
 
-/** Runs jobs inline; while it is held, none begins. */
-class HeldExecutor extends InlineExecutor {
-  #begin: (() => void) | undefined
-  #held = Promise.resolve()
-
-  override async execute<Input, Output>(job: Job<Input, Output>, input: Input): Promise<Output> {
-    await this.#held
-    return super.execute(job, input)
-  }
-
-  hold(): void {
-    this.#held = new Promise((resolve) => {
-      this.#begin = resolve
-    })
-  }
-
-  release(): void {
-    this.#begin?.()
-  }
-}
-
 class Run {
   readonly disk: MemoryFileSystem
   readonly history: History
@@ -142,7 +122,7 @@ class Run {
   readonly #mode: Mode
   readonly #options: RunOptions
   readonly #clock = new ManualClock(BEGINNING)
-  readonly #executor = new HeldExecutor()
+  readonly #executor = new GatedExecutor()
   #store: Store<string, string> | undefined
   #steps = 0
   #place = -1

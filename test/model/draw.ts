@@ -292,7 +292,8 @@ function commandOf(keys: number, prefixes: number, weights: Weights): fc.Arbitra
 }
 
 const options: fc.Arbitrary<StoreOptions> = fc.record({
-  memtableSize: pick(1024, 2048, 4096),
+  // Mostly small: memtables that wait become one table, and it takes tables to have compactions.
+  memtableSize: pick(1024, 1024, 1024, 2048, 4096),
   blockSize: pick(64, 128, 256),
   targetFileSize: pick(1024, 2048),
   walSegmentSize: pick(1024, 4096),
@@ -332,6 +333,6 @@ export function runOf(keys: number, prefixes: number, weights: Weights): fc.Arbi
       { weight: 4, arbitrary: fc.constant([]) },
       { weight: 1, arbitrary: fc.array(crashOf(30), { maxLength: 2 }) },
     ),
-    commands: fc.array(commandOf(keys, prefixes, weights), { minLength: 1, maxLength: 60, size: 'max' }),
+    commands: fc.array(commandOf(keys, prefixes, weights), { minLength: 1, maxLength: 90, size: 'max' }),
   })
 }

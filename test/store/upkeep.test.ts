@@ -1,11 +1,12 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { VarveError } from '../../src/base/errors.js'
 import type { FlushInput } from '../../src/compaction/flush-job.js'
-import { InlineExecutor, type Job } from '../../src/env/executor.js'
+import type { Job } from '../../src/env/executor.js'
 import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import type { StallStatistics } from '../../src/store/commit/stall-gate.js'
 import { WriteBatch } from '../../src/store/write-batch.js'
+import { GatedExecutor } from './gated-executor.js'
 import {
   checkFilled,
   fill,
@@ -17,32 +18,6 @@ import {
   textOf,
   until,
 } from './stores.js'
-
-/** Runs jobs of one name only while it is not told to hold them. */
-class GatedExecutor extends InlineExecutor {
-  readonly #waiting: (() => void)[] = []
-  #isHolding = false
-  readonly #name: string
-
-  constructor(name: string) {
-    super()
-    this.#name = name
-  }
-
-  override async execute<Input, Output>(job: Job<Input, Output>, input: Input): Promise<Output> {
-    if (this.#isHolding && job.name === this.#name) await new Promise<void>((go) => this.#waiting.push(go))
-    return super.execute(job, input)
-  }
-
-  hold(): void {
-    this.#isHolding = true
-  }
-
-  release(): void {
-    this.#isHolding = false
-    for (const go of this.#waiting.splice(0)) go()
-  }
-}
 
 function memtableBytes(store: TextStore): number {
   const { bytes, frozenBytes } = store.stats().memtable
@@ -121,8 +96,7 @@ describe('back-pressure', () => {
 
   describe('while level 0 is crowded and compacted', () => {
     /** A store whose compaction is held, with five tables and more in level 0; `write` goes on until there are so many frozen memtables. */
-    async function openCrowded(flushExecutor?: GatedExecutor) {
-      const executor = flushExecutor ?? new GatedExecutor('compaction')
+    async function openCrowded(executor = new GatedExecutor('compaction')) {
       const fileSystem = new MemoryFileSystem()
       const store = await openText({ ...TINY, executor, fileSystem })
       onTestFinished(() => executor.release())
