@@ -20,7 +20,13 @@ export const ENTRY_OVERHEAD_BYTES = 300
 const SMALLEST_CHARGE_BYTES = 512
 const LARGEST_CHARGE_BYTES = 2048
 
-export class BlockCache<Block extends object> {
+/** What can be held. */
+export interface Evictable {
+  /** The cache has let go of it. */
+  evicted(): void
+}
+
+export class BlockCache<Block extends Evictable> {
   readonly capacityBytes: number
   readonly #blockSize: number
   /** How often {@link get} found what it was asked for. */
@@ -79,6 +85,6 @@ export class BlockCache<Block extends object> {
     // `max` makes the library keep its links in typed arrays, which is faster and lighter than growing arrays.
     const charge = Math.min(LARGEST_CHARGE_BYTES, Math.max(SMALLEST_CHARGE_BYTES, this.#blockSize / 2))
     const max = Math.max(16, Math.ceil(this.capacityBytes / charge))
-    return new LRUCache({ max, maxSize: this.capacityBytes })
+    return new LRUCache({ max, maxSize: this.capacityBytes, dispose: (block) => block.evicted() })
   }
 }

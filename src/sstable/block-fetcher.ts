@@ -59,21 +59,38 @@ export class BlockFetcher {
     })
   }
 
-  /** The block at `offset` of `table`. With `readAhead`, the cursor's own, more may be read than that block. */
-  block(table: TableReader, offset: number, size: number, readAhead?: ReadAhead): Block {
+  /** The block at `offset` of `table`, for a lookup: good until another one is asked for, or pinned by then. */
+  block(table: TableReader, offset: number, size: number): Block {
+    const resident = this.#resident(table, offset)
+    if (resident !== undefined) return resident
+    if (!this.blocking) throw this.#notResident(table, offset, size, undefined)
+    return this.#keep(table, offset, table.readBlockSync(offset, size, this.#fillLeft > 0))
+  }
+
+  /** The same for a cursor: good for ever. With `readAhead`, the cursor's own, more may be read than that block. */
+  cursorBlock(table: TableReader, offset: number, size: number, readAhead?: ReadAhead): Block {
     readAhead?.note(offset, size)
+    const block = this.#resident(table, offset) ?? this.#missing(table, offset, size, readAhead)
+    block.pin()
+    return block
+  }
+
+  /** Lets go of what was loaded: the step that needed it is done. */
+  settle(): void {
+    if (this.#arrivedBlocks.size > 0) {
+      for (const block of this.#arrivedBlocks.values()) block.unpin()
+      this.#arrivedBlocks.clear()
+    }
+    if (this.#arrivedTables.size > 0) this.#arrivedTables.clear()
+  }
+
+  #resident(table: TableReader, offset: number): Block | undefined {
     const key = table.firstCacheKey + offset
     if (this.#arrivedBlocks.size > 0) {
       const arrived = this.#arrivedBlocks.get(key)
       if (arrived !== undefined) return arrived
     }
-    return this.#cache.get(key) ?? this.#missing(table, offset, size, readAhead)
-  }
-
-  /** Lets go of what was loaded: the step that needed it is done. */
-  settle(): void {
-    if (this.#arrivedBlocks.size > 0) this.#arrivedBlocks.clear()
-    if (this.#arrivedTables.size > 0) this.#arrivedTables.clear()
+    return this.#cache.get(key)
   }
 
   #missing(table: TableReader, offset: number, size: number, readAhead: ReadAhead | undefined): Block {
@@ -88,18 +105,23 @@ export class BlockFetcher {
   }
 
   #notResident(table: TableReader, offset: number, size: number, ahead: ReadAhead | undefined): NotResident {
-    const arrive = (block: Block) => this.#arrivedBlocks.set(table.firstCacheKey + offset, block)
     if (ahead === undefined) {
       return new NotResident(async () => {
-        arrive(this.#keep(table, offset, await table.readBlock(offset, size)))
+        const block = await table.readBlock(offset, size, this.#fillLeft > 0)
+        this.#arrive(table, offset, this.#keep(table, offset, block))
       })
     }
     const { start, length } = ahead
     return new NotResident(async () => {
       // The block itself must arrive here, because the step may run again with another cursor, which has no run.
       const run = await table.read(start, length, ahead.target(length))
-      arrive(this.#takeFrom(run, start, ahead, table, offset, size))
+      this.#arrive(table, offset, this.#takeFrom(run, start, ahead, table, offset, size))
     })
+  }
+
+  #arrive(table: TableReader, offset: number, block: Block): void {
+    block.pin()
+    this.#arrivedBlocks.set(table.firstCacheKey + offset, block)
   }
 
   /** Leaves a run to the cursor that reads ahead; returns the wanted block from it. */

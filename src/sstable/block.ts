@@ -16,9 +16,10 @@
  * in bounds, and the accessors need no checks of their own. The order of the keys is not checked here (verifyTable
  * does); a search in a block out of order ends, with a wrong place.
  */
-import { compareBytes, readU32, readU64, VarintReader } from '../base/bytes.js'
+import { compareBytes, EMPTY, readU32, readU64, VarintReader } from '../base/bytes.js'
 import { type FoundEntry, MAX_FOUND_NUMBER } from '../base/entry.js'
 import { hash32 } from '../base/hash.js'
+import { giveBlockMemory, LARGEST_BLOCK_MEMORY, takeBlockMemory } from './block-memory.js'
 import { checkEntries, checkSequences, damaged } from './check-block.js'
 import { sharedPrefix } from './separator.js'
 
@@ -40,6 +41,9 @@ const LARGEST_FLAGS = 31
 const MOST_HEADS = 16
 /** A block of more entries than this is an index or a large block: a head for each costs little there. */
 const MOST_SAMPLED_ENTRIES = 128
+
+/** The largest payload of a block whose memory is used again. */
+const LARGEST_REUSED = LARGEST_BLOCK_MEMORY - MOST_SAMPLED_ENTRIES
 
 /** In bytes, on the processors of today. */
 const CACHE_LINE = 64
@@ -64,6 +68,7 @@ export class Block {
   readonly #sequenceWidth: number
   readonly #baseSequence: number
   readonly #offsets: number
+  readonly #payloadLength: number
   readonly #wide: boolean
   /** The length of every entry in an even block; else 0. */
   readonly #evenLength: number
@@ -79,9 +84,30 @@ export class Block {
   /** For the lookup of one key: where its fingerprints begin, one byte of each key's hash, behind the payload. */
   #prints = 0
 
-  /** Takes over `bytes`, which must not change from now on; throws `CORRUPTION` when they are not a block. */
-  constructor(bytes: Uint8Array) {
-    const trailer = bytes.length - BLOCK_TRAILER_LENGTH
+  /** Who uses the block and may still do so when another one is asked for. */
+  #pins = 0
+  /** Its memory, when that can be used again. */
+  #memory: Uint8Array<ArrayBuffer> | undefined
+
+  /**
+   * A block with a copy of `payload` in memory that takes in another one behind {@link evicted}; a large one's is its own. Throws
+   * `CORRUPTION`.
+   */
+  static inReusedMemory(payload: Uint8Array): Block {
+    if (payload.length > LARGEST_REUSED) return new Block(payload.slice())
+    const memory = takeBlockMemory(payload.length + MOST_SAMPLED_ENTRIES)
+    memory.set(payload)
+    const block = new Block(memory, payload.length)
+    block.#memory = memory
+    return block
+  }
+
+  /**
+   * Takes over `bytes`, of which the first `length` are the payload; they must not change from now on. Throws `CORRUPTION` when they
+   * are not a block.
+   */
+  constructor(bytes: Uint8Array, length: number = bytes.length) {
+    const trailer = length - BLOCK_TRAILER_LENGTH
     if (trailer < 0) throw damaged('trailer is cut off')
     const flags = bytes[trailer + 12]
     const count = readU32(bytes, trailer + 8)
@@ -93,6 +119,7 @@ export class Block {
     if (sequences < 0 || flags > LARGEST_FLAGS) throw damaged('entry count does not fit its size')
     if (even && (wide || count === 0 || sequences % count !== 0)) throw damaged('entries cannot be even')
     this.#bytes = bytes
+    this.#payloadLength = length
     this.count = count
     this.#wide = wide
     this.#evenLength = even ? sequences / count : 0
@@ -105,17 +132,33 @@ export class Block {
     if (largest > MAX_FOUND_NUMBER) checkSequences(this)
   }
 
-  /** The payload, and what may stand behind it. The array is another one at another time; none is ever changed. */
+  /** The payload, and what may stand behind it. The array is another one at another time. */
   get bytes(): Uint8Array {
     return this.#bytes
+  }
+
+  /** From now on it stays as it is, until {@link unpin} at least; else only until another block is asked for. */
+  pin(): void {
+    this.#pins++
+  }
+
+  unpin(): void {
+    this.#pins--
+  }
+
+  /** The block cache has let go of it. If nobody uses it, nobody will, and its memory takes in another block. */
+  evicted(): void {
+    if (this.#pins > 0 || this.#memory === undefined) return
+    giveBlockMemory(this.#memory)
+    this.#memory = undefined
+    this.#bytes = EMPTY
   }
 
   /** What it holds in memory, now or later. */
   get memoryBytes(): number {
     const { count } = this
-    const offsetWidth = this.#evenLength > 0 ? 0 : this.#wide ? 4 : 2
-    const payload = this.#offsets + count * offsetWidth + BLOCK_TRAILER_LENGTH
-    return payload + (count > MOST_SAMPLED_ENTRIES ? 4 * count : 4 * MOST_HEADS + count)
+    if (this.#memory !== undefined) return this.#memory.length + 4 * MOST_HEADS
+    return this.#payloadLength + (count > MOST_SAMPLED_ENTRIES ? 4 * count : 4 * MOST_HEADS + count)
   }
 
   /** Where entry `index` begins. */
@@ -289,7 +332,8 @@ export class Block {
 
   /** Brings the fingerprints and the offsets into the processor's cache; the answer means nothing. */
   touch(): number {
-    return this.#bytes[this.#offsets] + this.#bytes[this.#bytes.length - 1]
+    const bytes = this.#bytes
+    return bytes[this.#offsets] + bytes[this.#prints === 0 ? 0 : this.#prints + this.count - 1]
   }
 
   /** The same for the entry that {@link find} will most likely describe. */
@@ -311,17 +355,21 @@ export class Block {
     const { count } = this
     if (count > MOST_SAMPLED_ENTRIES) return false
     const payload = this.#bytes
-    const bytes = new Uint8Array(payload.length + count)
-    bytes.set(payload)
+    let bytes = payload
+    const prints = this.#payloadLength
+    if (prints + count > payload.length) {
+      bytes = new Uint8Array(prints + count)
+      bytes.set(payload)
+    }
     for (let i = 0; i < count; i++) {
       const at = this.offsetAt(i)
       const short = payload[at]
       const start = short < 0x80 ? at + 1 : this.#keyStartAt(i)
       const length = short < 0x80 ? short : this.#keyLengthAt(i)
-      bytes[payload.length + i] = hash32(payload, start, start + length)
+      bytes[prints + i] = hash32(payload, start, start + length)
     }
     this.#bytes = bytes
-    this.#prints = payload.length
+    this.#prints = prints
     return true
   }
 

@@ -13,6 +13,7 @@ import { VarveError } from '../base/errors.js'
 import { type File, writeFullySync } from '../env/file-system.js'
 import { BlockHandle } from './block-handle.js'
 import { type Compression, CompressionKind, compress, decompress } from './compression.js'
+import { decodeSmallSnappy, LARGEST_SMALL } from './snappy-decoder.js'
 
 /** The bytes behind a payload. */
 export const ENVELOPE_LENGTH = 5
@@ -93,12 +94,29 @@ export function openPhysicalBlock(
   offset: number,
   keep: boolean,
 ): Uint8Array {
+  const end = checkEnvelope(bytes, salt, offset)
+  const kind = bytes[end]
+  if (kind !== CompressionKind.none) return decompress(bytes.subarray(0, end), kind)
+  return keep ? bytes.subarray(0, end) : bytes.slice(0, end)
+}
+
+/** {@link openPhysicalBlock} for who copies the payload at once: it is good until the next call, and while `bytes` stay as they are. */
+export function viewPhysicalBlock(bytes: Uint8Array, salt: number, offset: number): Uint8Array {
+  const end = checkEnvelope(bytes, salt, offset)
+  const stored = bytes.subarray(0, end)
+  const kind = bytes[end]
+  if (kind === CompressionKind.none) return stored
+  const small =
+    kind === CompressionKind.snappy && end <= LARGEST_SMALL ? decodeSmallSnappy(stored) : undefined
+  return small ?? decompress(stored, kind)
+}
+
+/** Throws `CORRUPTION` unless this is the block of that place; returns where its payload ends. */
+function checkEnvelope(bytes: Uint8Array, salt: number, offset: number): number {
   const end = bytes.length - ENVELOPE_LENGTH
   if (end < 0) throw new VarveError('CORRUPTION', 'A block is shorter than its envelope.')
   if (crc32(bytes.subarray(0, end + 1), salted(salt, offset)) !== readU32(bytes, end + 1)) {
     throw new VarveError('CORRUPTION', "A block's checksum does not match.")
   }
-  const kind = bytes[end]
-  if (kind !== CompressionKind.none) return decompress(bytes.subarray(0, end), kind)
-  return keep ? bytes.subarray(0, end) : bytes.slice(0, end)
+  return end
 }

@@ -133,7 +133,7 @@ export class TableCursor extends BlockCursor {
     const handle = this.#handle
     this.#table.partitionHandle(partition, handle)
     if (handle.offset !== this.#leafOffset) {
-      this.#leaf = this.#fetcher.block(this.#table, handle.offset, handle.size)
+      this.#leaf = this.#fetcher.cursorBlock(this.#table, handle.offset, handle.size)
       this.#leafOffset = handle.offset
     }
     this.#partition = partition
@@ -143,7 +143,7 @@ export class TableCursor extends BlockCursor {
     const handle = this.#handle
     this.#table.dataHandle(this.#leaf, this.#leafPosition, handle)
     if (handle.offset === this.#blockOffset) return
-    const block = this.#fetcher.block(this.#table, handle.offset, handle.size, this.#readAhead)
+    const block = this.#fetcher.cursorBlock(this.#table, handle.offset, handle.size, this.#readAhead)
     this.reset(block)
     this.#blockOffset = handle.offset
   }

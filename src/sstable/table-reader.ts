@@ -12,8 +12,9 @@ import type { BlockFetcher } from './block-fetcher.js'
 import { BlockHandle, decodeAfterHandle, decodeHandle } from './block-handle.js'
 import { ExpiryIndex } from './expiry-index.js'
 import type { TableFilter } from './filter.js'
-import { ENVELOPE_LENGTH, openPhysicalBlock } from './physical-block.js'
+import { ENVELOPE_LENGTH, openPhysicalBlock, viewPhysicalBlock } from './physical-block.js'
 import type { TableProperties } from './properties.js'
+import { LARGEST_SMALL } from './snappy-decoder.js'
 import type { TableFile } from './table-file.js'
 import { naming, type TableContents } from './table-opening.js'
 
@@ -178,17 +179,17 @@ export class TableReader {
     if (into.offset + into.size > this.dataEnd) this.misplaced(into)
   }
 
-  /** Reads, checks and decodes a block of the file. Blocks the thread. */
-  readBlockSync(offset: number, size: number): Block {
+  /** Reads, checks and decodes a block of the file, with `reuse` in memory that is used again. Blocks the thread. */
+  readBlockSync(offset: number, size: number, reuse = false): Block {
     if (size > scratch.length) return this.decodeBlock(this.readSync(offset, size), offset, true)
     const target = scratch.subarray(0, size)
     this.#checkLength(this.file.readSync(target, offset), size, offset)
-    return this.decodeBlock(target, offset, false)
+    return this.decodeBlock(target, offset, false, reuse)
   }
 
   /** {@link readBlockSync} without blocking. */
-  async readBlock(offset: number, size: number): Promise<Block> {
-    return this.decodeBlock(await this.read(offset, size), offset, true)
+  async readBlock(offset: number, size: number, reuse = false): Promise<Block> {
+    return this.decodeBlock(await this.read(offset, size), offset, true, reuse)
   }
 
   /** Reads the expiry index; nothing of it is kept. */
@@ -213,9 +214,17 @@ export class TableReader {
     return bytes
   }
 
-  /** The block whose physical bytes are `bytes`; with `keep` it may hold on to them. Throws `CORRUPTION`. */
-  decodeBlock(bytes: Uint8Array, offset: number, keep: boolean): Block {
-    return naming(this.file.path, offset, () => new Block(openPhysicalBlock(bytes, this.#salt, offset, keep)))
+  /**
+   * The block whose physical bytes are `bytes`; with `keep` it may hold on to them, with `reuse` its memory is used again when it is
+   * evicted. Throws `CORRUPTION`.
+   */
+  decodeBlock(bytes: Uint8Array, offset: number, keep: boolean, reuse = false): Block {
+    return naming(this.file.path, offset, () => {
+      if (!reuse || bytes.length > LARGEST_SMALL) {
+        return new Block(openPhysicalBlock(bytes, this.#salt, offset, keep))
+      }
+      return Block.inReusedMemory(viewPhysicalBlock(bytes, this.#salt, offset))
+    })
   }
 
   /**

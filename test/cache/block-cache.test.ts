@@ -1,13 +1,26 @@
 import { describe, expect, it } from 'vitest'
 import { BlockCache, ENTRY_OVERHEAD_BYTES } from '../../src/cache/block-cache.js'
 
+class Named {
+  readonly name: string
+  evictions = 0
+
+  constructor(name = '') {
+    this.name = name
+  }
+
+  evicted(): void {
+    this.evictions++
+  }
+}
+
 describe('the block cache', () => {
   it('stays within its bytes and drops what was used least recently', () => {
     const charge = 1000 + ENTRY_OVERHEAD_BYTES
-    const cache = new BlockCache<{ name: string }>(3 * charge)
-    for (const [key, name] of ['a', 'b', 'c'].entries()) cache.set(key, { name }, 1000)
+    const cache = new BlockCache<Named>(3 * charge)
+    for (const [key, name] of ['a', 'b', 'c'].entries()) cache.set(key, new Named(name), 1000)
     expect(cache.get(0)?.name).toBe('a')
-    cache.set(3, { name: 'd' }, 1000)
+    cache.set(3, new Named('d'), 1000)
     expect(cache.get(1)).toBeUndefined()
     expect([0, 2, 3].map((key) => cache.get(key)?.name)).toEqual(['a', 'c', 'd'])
     expect(cache.sizeBytes).toBe(3 * charge)
@@ -18,8 +31,8 @@ describe('the block cache', () => {
 
   it('holds nothing that is larger than itself, and nothing at all with a capacity of 0', () => {
     for (const capacity of [0, 500]) {
-      const cache = new BlockCache<{ name: string }>(capacity)
-      cache.set(1, { name: 'a' }, 1000)
+      const cache = new BlockCache<Named>(capacity)
+      cache.set(1, new Named('a'), 1000)
       expect(cache.get(1)).toBeUndefined()
       expect([cache.count, cache.sizeBytes, cache.misses]).toEqual([0, 0, 1])
     }
@@ -34,14 +47,28 @@ describe('the block cache', () => {
       [4096, capacity / 2048],
       [1 << 20, capacity / 2048],
     ]) {
-      const cache = new BlockCache<object>(capacity, blockSize)
-      for (let key = 0; key < 2 * places; key++) cache.set(key, {}, 0)
+      const cache = new BlockCache<Named>(capacity, blockSize)
+      for (let key = 0; key < 2 * places; key++) cache.set(key, new Named(), 0)
       expect(cache.count).toBe(places)
     }
   })
 
+  it('tells each block once that it has let go of it, whatever the reason', () => {
+    const charge = 1000 + ENTRY_OVERHEAD_BYTES
+    const cache = new BlockCache<Named>(2 * charge)
+    const [oldest, replaced, replacement, cleared] = ['a', 'b', 'b', 'c'].map((name) => new Named(name))
+    cache.set(0, oldest, 1000)
+    cache.set(1, replaced, 1000)
+    cache.set(1, replacement, 1000)
+    expect([oldest, replaced, replacement].map((block) => block.evictions)).toEqual([0, 1, 0])
+    cache.set(2, cleared, 1000)
+    expect([oldest, replaced, replacement, cleared].map((block) => block.evictions)).toEqual([1, 1, 0, 0])
+    cache.clear()
+    expect([oldest, replaced, replacement, cleared].map((block) => block.evictions)).toEqual([1, 1, 1, 1])
+  })
+
   it('never hands out a key twice', () => {
-    const cache = new BlockCache<object>(1000)
+    const cache = new BlockCache<Named>(1000)
     expect([cache.reserveKeys(10), cache.reserveKeys(2 ** 40), cache.reserveKeys(1)]).toEqual([
       0,
       10,

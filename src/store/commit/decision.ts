@@ -29,10 +29,10 @@ export type Decide<V, R> = (found: Found<V> | undefined) => Decision<V, R>
 
 /** What a lookup has found, as `decide` wants it. */
 export function describe<V>(codec: Codec<unknown, V>, result: LookupResult): Found<V> {
-  return {
-    value: codec.values.decode(result.valueBytes, result.userValueStart, result.valueEnd),
-    expiresAt: result.expiresAt,
-  }
+  const { expiresAt } = result
+  // The last thing that is asked of the result: an encoding of the user's may read the store.
+  const value = codec.values.decode(result.valueBytes, result.userValueStart, result.valueEnd)
+  return { value, expiresAt }
 }
 
 /** What adds the write of a decision to a group. Encodes first: a value that cannot be is refused with nothing written. */

@@ -72,6 +72,7 @@ export async function awaitLookUp<T>(
       lookUp(state, key, sequence, fetcher, result, clock) ? project(result, key) : undefined,
     )
   } finally {
+    fetcher.settle()
     state.unpin()
   }
 }
@@ -126,9 +127,9 @@ export class TableWalk {
   /** How many tables of level 0 have been asked, and then levels. */
   #asked = 0
 
-  /** Stands before the first table. */
+  /** Stands before the first table. What was described in a block is good until now. */
   reset(): void {
-    this.block = EMPTY_BLOCK
+    this.#stand(EMPTY_BLOCK)
     this.#reader = undefined
     this.#asked = 0
   }
@@ -168,8 +169,14 @@ export class TableWalk {
     const block = reader.locate(key.bytes, 0, key.length, sequence, hash, fetcher)
     if (block === undefined) return false
     this.#reader = reader
-    this.block = block
+    this.#stand(block)
     return true
+  }
+
+  #stand(block: Block): void {
+    block.pin()
+    this.block.unpin()
+    this.block = block
   }
 }
 

@@ -146,32 +146,39 @@ export class Reader<K, V> {
     const { readState, sequence } = this.#at
     const result = this.#result
     const isThere = lookUp(readState, key, sequence, fetcher, result, this.#engine.parts.clock)
-    return this.#counted(isThere ? project(result, key) : undefined, key)
+    // Before an encoding of the user's reads the store with the same memory for its key.
+    this.#count(isThere, key)
+    return isThere ? project(result, key) : undefined
   }
 
-  #counted<T>(found: T | undefined, key: SearchKey): T | undefined {
+  #count(isThere: boolean, key: SearchKey): void {
     const { metrics, bound } = this.#engine
     metrics.gets++
-    if (found === undefined) return found
+    if (!isThere) return
     metrics.hits++
     if (this.#counts) bound?.used(key)
-    return found
   }
 
   /** Reads from the disk; `key` is a copy. */
   async #readFromDisk<T>(key: SearchKey, project: Projection<T>): Promise<T | undefined> {
-    return this.#counted(await awaitLookUp(this.#engine.parts, this.#at, key, project), key)
+    const found = await awaitLookUp(this.#engine.parts, this.#at, key, project)
+    this.#count(found !== undefined, key)
+    return found
   }
 
-  #describe(result: LookupResult, key: SearchKey): Entry<K, V> {
-    const { expiresAt } = result
+  #describe(result: LookupResult, encoded: SearchKey): Entry<K, V> {
+    const { expiresAt, sequence } = result
+    const size = encoded.length + result.valueEnd - result.userValueStart
+    const key = this.#codec.keys.decode(encoded.bytes, 0, encoded.length)
+    // The last thing that is asked of the result: an encoding of the user's may read the store and come back here.
+    const value = this.#value(result, encoded)
     return {
-      key: this.#codec.keys.decode(key.bytes, 0, key.length),
-      value: this.#value(result, key),
-      sequence: result.sequence,
+      key,
+      value,
+      sequence,
       expiresAt: expiresAt === NEVER ? undefined : expiresAt,
       ttl: expiresAt === NEVER ? NEVER : Math.max(0, expiresAt - this.#engine.parts.clock.now()),
-      size: key.length + result.valueEnd - result.userValueStart,
+      size,
     }
   }
 }

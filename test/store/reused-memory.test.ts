@@ -1,0 +1,130 @@
+/** The memory of a block takes in another one when it falls out of the cache: nobody may see that. */
+import { beforeEach, describe, expect, test } from 'vitest'
+import { ManualClock } from '../../src/env/manual-clock.js'
+import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
+import { open } from '../../src/store/open.js'
+import type { Store } from '../../src/store/store.js'
+import { fill, numbered, openText, type TextStore, TINY, textOf } from './stores.js'
+
+const COUNT = 600
+/** In ms. */
+const LONG = 1e9
+/** Room for three or four blocks, of which a table has dozens. */
+const SETTINGS = { ...TINY, cacheSize: 3000, targetFileSize: 1 << 20 }
+
+let seed: number
+
+beforeEach(() => {
+  seed = 1
+})
+
+function randomKey(): string {
+  seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
+  return numbered(seed % COUNT)
+}
+
+async function settled(): Promise<TextStore> {
+  const store = await openText(SETTINGS)
+  await fill(store, 0, COUNT)
+  await store.compact()
+  return store
+}
+
+/** Fails unless blocks have come and gone meanwhile. */
+async function thrashing(store: TextStore, work: () => Promise<void> | void): Promise<void> {
+  const before = store.stats().cache.misses
+  await work()
+  expect(store.stats().cache.misses - before).toBeGreaterThan(100)
+}
+
+describe('blocks come and go', () => {
+  test('under the keys of one getMany', async () => {
+    const store = await settled()
+    await thrashing(store, async () => {
+      for (let turn = 0; turn < 20; turn++) {
+        const keys = Array.from({ length: 64 }, randomKey)
+        const expected = keys.map((key) => textOf(key))
+        expect(store.getManySync(keys)).toEqual(expected)
+        expect(await store.getMany(keys)).toEqual(expected)
+      }
+    })
+  })
+
+  test('under gets that wait for the disk side by side', async () => {
+    const store = await settled()
+    await thrashing(store, async () => {
+      for (let turn = 0; turn < 10; turn++) {
+        const keys = Array.from({ length: 100 }, randomKey)
+        const gets = keys.map((key) => store.get(key))
+        for (const key of keys) expect(store.getSync(key)).toBe(textOf(key))
+        expect(await Promise.all(gets)).toEqual(keys.map((key) => textOf(key)))
+      }
+    })
+  })
+
+  test.each([false, true])('under iterators that stand in them (reverse: %s)', async (reverse) => {
+    const store = await settled()
+    await thrashing(store, async () => {
+      const slow = store.entries({ reverse })[Symbol.asyncIterator]()
+      const fast = store.entries({ reverse })[Symbol.iterator]()
+      for (let i = 0; i < COUNT; i++) {
+        const key = numbered(reverse ? COUNT - 1 - i : i)
+        expect(fast.next()).toEqual({ done: false, value: [key, textOf(key)] })
+        for (let k = 0; k < 5; k++) {
+          const other = randomKey()
+          expect(store.getSync(other)).toBe(textOf(other))
+        }
+        expect(await slow.next()).toEqual({ done: false, value: [key, textOf(key)] })
+      }
+      expect(fast.next().done).toBe(true)
+      expect((await slow.next()).done).toBe(true)
+    })
+  })
+
+  test('under a decoder that reads the store', async () => {
+    let store: Store<string, string> | undefined
+    let depth = 0
+    const decode = (bytes: Buffer): string => {
+      if (store !== undefined && depth < 1) {
+        depth++
+        for (let k = 0; k < 10; k++) {
+          const key = randomKey()
+          const expected = textOf(key)
+          if (store.getSync(key) !== expected) throw new Error(`${key} is wrong inside of a read`)
+        }
+        depth--
+      }
+      return bytes.toString()
+    }
+    store = await open<string, string>('/store', {
+      ...SETTINGS,
+      fileSystem: new MemoryFileSystem(),
+      clock: new ManualClock(0),
+      valueEncoding: { encode: (text: string) => Buffer.from(text), decode },
+    })
+    for (let i = 0; i < COUNT; i++)
+      await store.set(numbered(i), textOf(numbered(i)), { ttl: LONG + 1000 * i })
+    await store.compact()
+    const keys = Array.from({ length: 64 }, randomKey)
+    expect(store.getManySync(keys)).toEqual(keys.map((key) => textOf(key)))
+    expect(await store.getMany(keys)).toEqual(keys.map((key) => textOf(key)))
+    for (let i = 0; i < COUNT; i += 7) {
+      const key = numbered(i)
+      // From memory, as far as the decoder leaves it there.
+      store.getSync(key)
+      const entry = await store.getEntry(key)
+      expect(entry).toEqual({
+        key,
+        value: textOf(key),
+        sequence: i + 1,
+        expiresAt: LONG + 1000 * i,
+        ttl: LONG + 1000 * i,
+        size: key.length + 100,
+      })
+      // What update keeps is the expiry of the very entry that it has looked at.
+      await store.update(key, (value) => value)
+      expect(await store.ttl(key)).toBe(LONG + 1000 * i)
+    }
+    await store.close()
+  })
+})
