@@ -74,6 +74,18 @@ export function readU32(bytes: Uint8Array, at: number): number {
   return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
 }
 
+/** The first 4 bytes of `bytes[start, end)` as a big-endian number, zeros where there are none. */
+export function readHead(bytes: Uint8Array, start: number, end: number): number {
+  if (start + 4 <= end) {
+    return (
+      ((bytes[start] << 24) | (bytes[start + 1] << 16) | (bytes[start + 2] << 8) | bytes[start + 3]) >>> 0
+    )
+  }
+  let head = 0
+  for (let i = 0; i < 4; i++) head = (head << 8) | (start + i < end ? bytes[start + i] : 0)
+  return head >>> 0
+}
+
 /** Writes an integer from 0 to 2^53−1 as an unsigned 64-bit integer. */
 export function writeU64(bytes: Uint8Array, at: number, value: number): void {
   writeU32(bytes, at, value >>> 0)

@@ -66,6 +66,10 @@ export class FaultFileSystem implements FileSystem {
     this.log = this.#plan.log
   }
 
+  get hasPageCache(): boolean {
+    return this.#inner.hasPageCache === true
+  }
+
   /** How many operations there have been. */
   get operations(): number {
     return this.#plan.operations

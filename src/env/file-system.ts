@@ -75,6 +75,8 @@ export class LockHeldError extends Error {
 }
 
 export interface FileSystem {
+  /** Whether what was read or written lately is in memory, so that reading it again hardly blocks. Default false. */
+  readonly hasPageCache?: boolean
   open(path: string, mode: OpenMode): Promise<File>
   /** The same, blocking: for synchronous reads and worker threads. */
   openSync(path: string, mode: OpenMode): File

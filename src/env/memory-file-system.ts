@@ -37,6 +37,8 @@ export interface MemoryFileSystemOptions {
    * and remembers nothing of it: half of the memory, for stores that end with their process.
    */
   readonly strict?: boolean
+  /** What {@link FileSystem.hasPageCache} says. Default: the opposite of `strict`. */
+  readonly hasPageCache?: boolean
 }
 
 /** Counts that a file system shares with its open files. */
@@ -145,6 +147,7 @@ export class MemoryFile implements File {
  * ```
  */
 export class MemoryFileSystem implements FileSystem {
+  readonly hasPageCache: boolean
   readonly #ledger: Ledger
   readonly #locks = new Map<string, LockHolder>()
   #root = new DirectoryInode()
@@ -153,7 +156,9 @@ export class MemoryFileSystem implements FileSystem {
   #nextId = 1
 
   constructor(options: MemoryFileSystemOptions = {}) {
-    this.#ledger = { strict: options.strict ?? true, nextOrder: 0, openCount: 0 }
+    const { strict = true, hasPageCache = !strict } = options
+    this.hasPageCache = hasPageCache
+    this.#ledger = { strict, nextOrder: 0, openCount: 0 }
   }
 
   /** How many files are open. */
@@ -167,7 +172,7 @@ export class MemoryFileSystem implements FileSystem {
    * The outcome is a function of the state, the profile and what `random` returns.
    */
   crash(profile: CrashProfile, random: Random): MemoryFileSystem {
-    const survived = new MemoryFileSystem({ strict: this.#ledger.strict })
+    const survived = new MemoryFileSystem({ strict: this.#ledger.strict, hasPageCache: this.hasPageCache })
     const applied = this.#ledger.strict ? profile : 'all'
     survived.#root = crashedRoot(this.#root, this.#pending, applied, random)
     return survived
@@ -178,7 +183,7 @@ export class MemoryFileSystem implements FileSystem {
    * pending in both, and from now on each goes its own way.
    */
   fork(): MemoryFileSystem {
-    const copy = new MemoryFileSystem({ strict: this.#ledger.strict })
+    const copy = new MemoryFileSystem({ strict: this.#ledger.strict, hasPageCache: this.hasPageCache })
     copy.#ledger.nextOrder = this.#ledger.nextOrder
     const { root, pending } = forkTree({ root: this.#root, pending: this.#pending })
     copy.#root = root

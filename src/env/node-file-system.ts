@@ -132,6 +132,8 @@ class NodeFile implements File {
 
 /** The machine's file system. */
 export class NodeFileSystem implements FileSystem {
+  readonly hasPageCache = true
+
   open(path: string, mode: OpenMode): Promise<File> {
     return new Promise((resolve, reject) => {
       fs.open(path, flags[mode], (error, descriptor) => {

@@ -1,5 +1,5 @@
 /**
- * Builds the payload of one block after another (layout: see block.ts), reusing its memory.
+ * Builds the payload of one block after another (layout: see block-format.ts), reusing its memory.
  *
  * Invariant: entries are added in order; the caller asserts it, because only the caller sees across blocks.
  */
@@ -10,7 +10,7 @@ import {
   FLAG_SEQUENCE_WIDTH_SHIFT,
   FLAG_WIDE_OFFSETS,
   MAX_NARROW_PAYLOAD,
-} from './block.js'
+} from './block-format.js'
 
 /** The bytes of an entry outside its key and value, for estimates: lengths, kind, sequence, offset. */
 const ENTRY_OVERHEAD = 8

@@ -1,41 +1,24 @@
 /**
  * A decoded block: sorted entries, each directly addressable. Serves as data block, index partition and top index.
- *
- * Layout (docs/format/sstable.md): entries | sequences | offset table | trailer. On disk: never change.
- *
- *   entry     varint keyLength | user key | kind u8 | varint valueLength | stored value
- *   sequences per entry (sequence − baseSequence), little-endian, `sequenceWidth` bytes
- *   offsets   per entry where it begins, u16 or u32; absent when all entries have the same length
- *   trailer   baseSequence u64 | entry count u32 | flags u8
- *             (bit 0: u32 offsets; bits 1–3: sequenceWidth, 0 to 7; bit 4: even, no offsets)
- *
- * Sequence numbers stand in a column of their own because the builder knows their minimum only at the end; a block
- * whose entries share one sequence (an index) spends nothing on them.
+ * Its layout is in block-format.ts.
  *
  * Invariant: the constructor has walked the whole block, so every offset, length, kind and sequence of a `Block` is
  * in bounds, and the accessors need no checks of their own. The order of the keys is not checked here (verifyTable
  * does); a search in a block out of order ends, with a wrong place.
  */
-import { compareBytes, EMPTY, readU32, readU64, VarintReader } from '../base/bytes.js'
+import { compareBytes, EMPTY, readHead, readU32, readU64, VarintReader } from '../base/bytes.js'
 import { type FoundEntry, MAX_FOUND_NUMBER } from '../base/entry.js'
 import { hash32 } from '../base/hash.js'
+import {
+  BLOCK_TRAILER_LENGTH,
+  FLAG_EVEN,
+  FLAG_SEQUENCE_WIDTH_SHIFT,
+  FLAG_WIDE_OFFSETS,
+  LARGEST_FLAGS,
+} from './block-format.js'
 import { giveBlockMemory, LARGEST_BLOCK_MEMORY, takeBlockMemory } from './block-memory.js'
 import { checkEntries, checkSequences, damaged } from './check-block.js'
 import { sharedPrefix } from './separator.js'
-
-/** The bytes of the trailer. */
-export const BLOCK_TRAILER_LENGTH = 13
-/** Trailer flag: offsets are u32 instead of u16. */
-export const FLAG_WIDE_OFFSETS = 1
-/** Where the sequence width begins in the trailer's flags. */
-export const FLAG_SEQUENCE_WIDTH_SHIFT = 1
-/** Trailer flag: all entries have the same length, and there are no offsets. */
-export const FLAG_EVEN = 16
-/** The largest payload with u16 offsets. */
-export const MAX_NARROW_PAYLOAD = 0xffff
-
-/** All flags together. */
-const LARGEST_FLAGS = 31
 
 /** Up to this many heads V8 keeps in its own heap, which is much cheaper to allocate. */
 const MOST_HEADS = 16
@@ -47,18 +30,6 @@ const LARGEST_REUSED = LARGEST_BLOCK_MEMORY - MOST_SAMPLED_ENTRIES
 
 /** In bytes, on the processors of today. */
 const CACHE_LINE = 64
-
-/** The first 4 bytes of `bytes[start, end)` as a big-endian number, zeros where there are none. */
-function headOf(bytes: Uint8Array, start: number, end: number): number {
-  if (start + 4 <= end) {
-    return (
-      ((bytes[start] << 24) | (bytes[start + 1] << 16) | (bytes[start + 2] << 8) | bytes[start + 3]) >>> 0
-    )
-  }
-  let head = 0
-  for (let i = 0; i < 4; i++) head = (head << 8) | (start + i < end ? bytes[start + i] : 0)
-  return head >>> 0
-}
 
 export class Block {
   #bytes: Uint8Array
@@ -227,7 +198,7 @@ export class Block {
     const at = this.#firstKey
     const order = compareBytes(this.#bytes, at, at + prefixLength, key, keyStart, keyStart + compared)
     if (order !== 0) return order > 0 ? 0 : this.count
-    const wanted = headOf(key, keyStart + prefixLength, keyEnd)
+    const wanted = readHead(key, keyStart + prefixLength, keyEnd)
     const stride = this.#stride
     let low = 0
     let high = heads.length
@@ -404,7 +375,7 @@ export class Block {
     const heads = new Uint32Array(Math.ceil(this.count / stride))
     for (let i = 0; i < heads.length; i++) {
       const start = this.#keyStartAt(i * stride)
-      heads[i] = headOf(this.#bytes, start + prefixLength, start + this.#keyLengthAt(i * stride))
+      heads[i] = readHead(this.#bytes, start + prefixLength, start + this.#keyLengthAt(i * stride))
     }
     this.#prefixLength = prefixLength
     this.#firstKey = first

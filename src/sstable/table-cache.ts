@@ -13,6 +13,7 @@ import { errnoOf, readError, VarveError } from '../base/errors.js'
 import type { BlockCache } from '../cache/block-cache.js'
 import type { File, FileSystem } from '../env/file-system.js'
 import type { Block } from './block.js'
+import type { ReadPace } from './read-pace.js'
 import { type DescriptorKeeper, TableFile } from './table-file.js'
 import { openTable, type TableContents, type TableIdentity } from './table-opening.js'
 import { LookupStatistics, TableReader } from './table-reader.js'
@@ -27,6 +28,8 @@ export interface TableCacheSettings {
   /** What indexes and filters of the tables that are kept open may take, in bytes. Default: whatever they take. */
   readonly maxMemoryBytes?: number | undefined
   readonly blockCache: BlockCache<Block>
+  /** When who must not block may do so. Default: never. */
+  readonly pace?: ReadPace | undefined
   /** The error for a table whose file is not there. Default: `CORRUPTION`, since some version still names it. */
   readonly missing?: (path: string, cause: unknown) => VarveError
   /** Whether filters are read: of no use to who reads whole tables. Default true. */
@@ -44,6 +47,7 @@ interface KnownTable {
 
 export class TableCache {
   readonly blockCache: BlockCache<Block>
+  readonly pace: ReadPace | undefined
   readonly lookupStatistics = new LookupStatistics()
   readonly #settings: TableCacheSettings
   readonly #keeper: DescriptorKeeper
@@ -56,6 +60,7 @@ export class TableCache {
   constructor(settings: TableCacheSettings) {
     this.#settings = settings
     this.blockCache = settings.blockCache
+    this.pace = settings.pace
     const { maxOpenFiles, maxMemoryBytes } = settings
     this.#readers = new LRUCache<number, TableReader>({
       max: maxOpenFiles,

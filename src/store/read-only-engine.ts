@@ -17,6 +17,7 @@ import type { Clock } from '../env/clock.js'
 import type { FileSystem } from '../env/file-system.js'
 import type { ArenaPool } from '../memtable/arena.js'
 import type { Block } from '../sstable/block.js'
+import { paceOn } from '../sstable/read-pace.js'
 import { TableCache } from '../sstable/table-cache.js'
 import { manifestStamp, readBesideWriter } from '../version/beside-writer.js'
 import type { ManifestState } from '../version/manifest-state.js'
@@ -107,6 +108,7 @@ export class ReadOnlyEngine implements StatisticsSource {
       maxOpenFiles: settings.maxOpenFiles,
       blockCache,
       missing: deletedTable,
+      pace: paceOn(fileSystem, clock),
       onFilterDamage: (_path, error) => events.emit('error', error),
     })
     this.parts = {

@@ -18,6 +18,7 @@ import type { Clock } from '../env/clock.js'
 import type { Executor } from '../env/executor.js'
 import type { FileSystem, Lock } from '../env/file-system.js'
 import type { Block } from '../sstable/block.js'
+import { paceOn } from '../sstable/read-pace.js'
 import { TableCache } from '../sstable/table-cache.js'
 import { storeExists } from '../version/recover-state.js'
 import { VersionSet } from '../version/version-set.js'
@@ -90,6 +91,7 @@ async function recoverEngine(
       maxOpenFiles: settings.maxOpenFiles,
       maxMemoryBytes: settings.tableMemory,
       blockCache,
+      pace: paceOn(fileSystem, clock),
       onFilterDamage: (_path, error) => events.emit('error', error),
     })
     const cache = tableCache

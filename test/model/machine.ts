@@ -56,7 +56,7 @@ export class Machine {
     const bookmark = { next: 1 }
     this.#surroundings = { keys, values: new Values(), history: this.#history, random, bookmark, meets }
     this.#persistence = run.options.persistence ?? 'hybrid'
-    this.#session = this.#sessionOn(new MemoryFileSystem(), new Shelf(), BEGINNING)
+    this.#session = this.#sessionOn(emptyDisk(run), new Shelf(), BEGINNING)
   }
 
   static async carryOut(keys: RankedKeys, run: Run, coverage = new Coverage()): Promise<void> {
@@ -68,7 +68,7 @@ export class Machine {
 
   async #create(): Promise<void> {
     const nothing = { issued: 0, os: 0, disk: 0, replacing: undefined, shelf: new Shelf() }
-    await this.#recover(new MemoryFileSystem(), nothing, this.#run.creation)
+    await this.#recover(emptyDisk(this.#run), nothing, this.#run.creation)
     const { memory } = this.#session.disk
     const file = await memory.open(`${DIRECTORY}/${FOREIGN_FILE}`, 'create')
     await file.sync()
@@ -311,4 +311,9 @@ export class Machine {
     }
     return new Session(disk, shelf, this.#surroundings, wallMs, own, listens)
   }
+}
+
+/** In one half of the runs gets and seeks wait for the disk, in the other one they read it while they have the thread. */
+function emptyDisk({ seed }: Run): MemoryFileSystem {
+  return new MemoryFileSystem({ hasPageCache: seed % 2 === 1 })
 }

@@ -14,6 +14,10 @@ export class SlowFileSystem implements FileSystem {
     this.#turns = turns
   }
 
+  get hasPageCache(): boolean {
+    return this.#inner.hasPageCache === true
+  }
+
   async #slowly<T>(operation: () => Promise<T>): Promise<T> {
     for (let left = this.#turns(); left > 0; left--) await turn()
     const result = await operation()

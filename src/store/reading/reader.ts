@@ -33,6 +33,9 @@ export interface Entry<K, V> {
 /** What a read costs of a turn's budget, beside the bytes of its value. */
 const READ_COST = 512
 
+/** So many blocks `getMany` reads by itself while it has the thread. */
+const MOST_BRIEF_READS = 200
+
 /** Turns what was found into what the caller wants. */
 type Projection<T> = (result: LookupResult, key: SearchKey) => T
 
@@ -42,7 +45,7 @@ export class Reader<K, V> {
   readonly #at: ReadPoint
   readonly #result = new LookupResult()
   #batch: BatchLookup | undefined
-  /** Answers from memory or throws `NotResident`; nothing is ever loaded through it. */
+  /** Answers from memory, or nearly so, or throws `NotResident`; no load of that is ever awaited. */
   readonly #memory: BlockFetcher
   readonly #blocking: BlockFetcher
   readonly #value: Projection<V>
@@ -84,7 +87,9 @@ export class Reader<K, V> {
   /** The values in the order of the keys. Reads from the disk are made side by side. */
   async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
     const missing: number[] = []
-    const values = this.#findMany(keys, this.#memory, (index) => missing.push(index))
+    const { tableCache } = this.#engine.parts
+    const fetcher = new BlockFetcher(tableCache, { blocking: false, briefReads: MOST_BRIEF_READS })
+    const values = this.#findMany(keys, fetcher, (index) => missing.push(index))
     const fill = async (index: number): Promise<void> => {
       values[index] = await this.#readFromDisk(this.#codec.keyCopy(keys[index]), this.#value)
     }

@@ -12,6 +12,7 @@ import type { FileSystem } from '../../env/file-system.js'
 import type { ThreadLink } from '../../env/thread-link.js'
 import { Memtable } from '../../memtable/memtable.js'
 import type { Block } from '../../sstable/block.js'
+import { paceOn } from '../../sstable/read-pace.js'
 import { TableCache } from '../../sstable/table-cache.js'
 import type { TableMetadata } from '../../version/table-metadata.js'
 import { Version } from '../../version/version.js'
@@ -67,6 +68,7 @@ export class AttachedState implements StoreSource {
       maxOpenFiles: settings.maxOpenFiles,
       maxMemoryBytes: settings.tableMemory,
       blockCache: new BlockCache<Block>(settings.cacheSize),
+      pace: paceOn(fileSystem, clock),
       onFilterDamage: (_path, error) => events.emit('error', error),
     })
     this.parts = { tableCache, clock, events }
