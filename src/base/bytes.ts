@@ -54,6 +54,11 @@ export function copyBytes(
   }
 }
 
+/** Memory of its own whose content is undefined: for what is overwritten at once. */
+export function uninitialized(length: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Buffer.allocUnsafeSlow(length).buffer)
+}
+
 /** A private copy of `source[start, end)`. */
 export function copyOf(source: Uint8Array, start = 0, end = source.length): Uint8Array {
   const copy = new Uint8Array(end - start)

@@ -324,11 +324,12 @@ export class Block {
   /** Takes the fingerprints of the keys; not in a large block. Whether they are there. */
   #takePrints(): boolean {
     const { count } = this
-    if (count > MOST_SAMPLED_ENTRIES) return false
     const payload = this.#bytes
     let bytes = payload
     const prints = this.#payloadLength
-    if (prints + count > payload.length) {
+    const hasRoom = prints + count <= payload.length
+    if (count > MOST_SAMPLED_ENTRIES || (prints > LARGEST_REUSED && !hasRoom)) return false
+    if (!hasRoom) {
       bytes = new Uint8Array(prints + count)
       bytes.set(payload)
     }

@@ -4,6 +4,7 @@
  * Small on purpose: everything else of the table goes through the block cache. Immutable but for its descriptor,
  * which comes and goes (table-file.ts), so a reader stays good for as long as its file is there.
  */
+import { uninitialized } from '../base/bytes.js'
 import type { FoundEntry } from '../base/entry.js'
 import { corruption } from '../base/errors.js'
 import { Block } from './block.js'
@@ -203,13 +204,13 @@ export class TableReader {
   }
 
   /** Bytes of the file as they are: a run of blocks, read ahead. Blocks the thread. */
-  readSync(offset: number, length: number, bytes = new Uint8Array(length)): Uint8Array {
+  readSync(offset: number, length: number, bytes = uninitialized(length)): Uint8Array {
     this.#checkLength(this.file.readSync(bytes, offset), length, offset)
     return bytes
   }
 
   /** {@link readSync} without blocking. */
-  async read(offset: number, length: number, bytes = new Uint8Array(length)): Promise<Uint8Array> {
+  async read(offset: number, length: number, bytes = uninitialized(length)): Promise<Uint8Array> {
     this.#checkLength(await this.file.read(bytes, offset), length, offset)
     return bytes
   }
