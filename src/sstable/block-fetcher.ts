@@ -2,8 +2,8 @@
  * How one operation gets at open tables and at blocks: block cache, then what this operation loaded before, then
  * the file.
  *
- * A blocking fetcher reads the file there and then; it keeps nothing and may be shared. A fetcher that must not block does so too
- * for as long as that is quick (read-pace.ts); else it
+ * A blocking fetcher reads the file there and then; it keeps nothing and may be shared. So does one that must not block, for
+ * lookups and for as long as that is quick (read-pace.ts); else it
  * throws `NotResident` (iterator/not-resident): the driver awaits the load and runs its step again. What a load
  * brought in is held by the fetcher, whatever the cache has room for, so that the step makes progress every time; the
  * driver calls `settle` when the step is done. Hence what is held is bounded by what one step needs.
@@ -22,7 +22,7 @@ export interface BlockFetcherSettings {
   readonly fillCache?: boolean
   /** How many bytes of it at most. Default: all. */
   readonly fillBytes?: number
-  /** When it must not block: how many reads may, as long as they are quick (read-pace.ts). Default: all. */
+  /** When it must not block: how many blocks lookups may read while that is quick (read-pace.ts). Default: any number. */
   readonly briefReads?: number
 }
 
@@ -68,8 +68,9 @@ export class BlockFetcher {
   block(table: TableReader, offset: number, size: number): Block {
     const resident = this.#resident(table, offset)
     if (resident !== undefined) return resident
-    if (!this.#mayBlock(size)) throw this.#notResident(table, offset, size, undefined)
-    const block = this.#timed(() => table.readBlockSync(offset, size, this.#fillLeft > 0))
+    const block = this.blocking
+      ? table.readBlockSync(offset, size, this.#fillLeft > 0)
+      : this.#tryBriefly(table, offset, size)
     return this.#keep(table, offset, block)
   }
 
@@ -103,29 +104,21 @@ export class BlockFetcher {
     const taken = readAhead?.taken(offset, size)
     if (taken !== undefined) return this.#keep(table, offset, table.decodeBlock(taken, offset, false))
     const ahead = readAhead?.plan(offset, size, table.dataEnd) ? readAhead : undefined
-    if (!this.#mayBlock(ahead?.length ?? size)) throw this.#notResident(table, offset, size, ahead)
-    if (ahead === undefined) {
-      return this.#keep(
-        table,
-        offset,
-        this.#timed(() => table.readBlockSync(offset, size)),
-      )
-    }
+    if (!this.blocking) throw this.#notResident(table, offset, size, ahead)
+    if (ahead === undefined) return this.#keep(table, offset, table.readBlockSync(offset, size))
     const { start, length } = ahead
-    const run = this.#timed(() => table.readSync(start, length, ahead.target(length)))
+    const run = table.readSync(start, length, ahead.target(length))
     return this.#takeFrom(run, start, ahead, table, offset, size)
   }
 
-  #mayBlock(length: number): boolean {
-    if (this.blocking) return true
-    if (this.#briefLeft === 0 || this.#tables.pace?.mayBlock(length) !== true) return false
-    this.#briefLeft--
-    return true
-  }
-
-  #timed<T>(read: () => T): T {
+  /** Reads a block while that is quick; throws `NotResident` when it may not be. */
+  #tryBriefly(table: TableReader, offset: number, size: number): Block {
     const { pace } = this.#tables
-    return this.blocking || pace === undefined ? read() : pace.timed(read)
+    if (this.#briefLeft === 0 || pace?.mayBlock(size) !== true) {
+      throw this.#notResident(table, offset, size, undefined)
+    }
+    this.#briefLeft--
+    return pace.timed(() => table.readBlockSync(offset, size, this.#fillLeft > 0))
   }
 
   #notResident(table: TableReader, offset: number, size: number, ahead: ReadAhead | undefined): NotResident {

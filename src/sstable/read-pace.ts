@@ -1,5 +1,5 @@
 /**
- * Whether a read that need not block may block all the same.
+ * Whether a lookup that must not block on the disk may read a block all the same (docs/adr/0008).
  *
  * Mostly the system has what is read in its page cache: then a blocking read takes some microseconds, and the way to another thread
  * and back ten times as many. There is no asking beforehand. So a read is tried, and after one that was slow the next ones go to

@@ -313,7 +313,7 @@ export class Machine {
   }
 }
 
-/** In one half of the runs gets and seeks wait for the disk, in the other one they read it while they have the thread. */
+/** In one half of the runs gets wait for the disk, in the other one they read it while they have the thread. */
 function emptyDisk({ seed }: Run): MemoryFileSystem {
   return new MemoryFileSystem({ hasPageCache: seed % 2 === 1 })
 }
