@@ -2,9 +2,8 @@
  * How one operation gets at open tables and at blocks: block cache, then what this operation loaded before, then
  * the file.
  *
- * A blocking fetcher reads the file there and then; it keeps nothing and may be shared. So does one that must not block, for
- * lookups and for as long as that is quick (read-pace.ts); else it
- * throws `NotResident` (iterator/not-resident): the driver awaits the load and runs its step again. What a load
+ * A blocking fetcher reads the file there and then; it keeps nothing and may be shared. One that must not block may do so, too, for
+ * lookups and as long as that is quick (`briefReads`); else it throws `NotResident` (iterator/not-resident): the driver awaits the load and runs its step again. What a load
  * brought in is held by the fetcher, whatever the cache has room for, so that the step makes progress every time; the
  * driver calls `settle` when the step is done. Hence what is held is bounded by what one step needs.
  */
@@ -22,7 +21,7 @@ export interface BlockFetcherSettings {
   readonly fillCache?: boolean
   /** How many bytes of it at most. Default: all. */
   readonly fillBytes?: number
-  /** When it must not block: how many blocks lookups may read while that is quick (read-pace.ts). Default: any number. */
+  /** When it must not block: how many blocks lookups may read all the same while that is quick (read-pace.ts). Default 0. */
   readonly briefReads?: number
 }
 
@@ -44,7 +43,7 @@ export class BlockFetcher {
     this.blocking = settings.blocking
     const { fillCache = true, fillBytes = Number.POSITIVE_INFINITY } = settings
     this.#fillLeft = fillCache ? fillBytes : 0
-    this.#briefLeft = settings.briefReads ?? Number.POSITIVE_INFINITY
+    this.#briefLeft = settings.briefReads ?? 0
   }
 
   /** One more key was looked up, in however many tables. */
@@ -118,7 +117,7 @@ export class BlockFetcher {
       throw this.#notResident(table, offset, size, undefined)
     }
     this.#briefLeft--
-    return pace.timed(() => table.readBlockSync(offset, size, this.#fillLeft > 0))
+    return table.readBlockSync(offset, size, this.#fillLeft > 0, pace)
   }
 
   #notResident(table: TableReader, offset: number, size: number, ahead: ReadAhead | undefined): NotResident {

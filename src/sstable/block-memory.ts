@@ -9,22 +9,33 @@
 
 /** Sizes are multiples of it, so that blocks of about the same size use the same memory. */
 const STEP = 256
+const STEPS = 129
 /** Larger blocks have memory of their own: their allocation is a small part of what reading them costs. */
-export const LARGEST_BLOCK_MEMORY = 32 * 1024
-/** So many idle bytes of one size are kept. */
-const MAX_IDLE_BYTES = 256 * 1024
+export const LARGEST_BLOCK_MEMORY = STEPS * STEP
+/** So many idle bytes are kept, of whatever sizes. */
+const MAX_IDLE_BYTES = 1024 * 1024
 
 /** By size in steps. */
-const idle: Uint8Array<ArrayBuffer>[][] = Array.from({ length: LARGEST_BLOCK_MEMORY / STEP + 1 }, () => [])
+const idle: Uint8Array<ArrayBuffer>[][] = Array.from({ length: STEPS + 1 }, () => [])
+let idleBytes = 0
 
 /** Memory of at least `length` bytes, at most {@link LARGEST_BLOCK_MEMORY}. Its content is undefined. */
 export function takeBlockMemory(length: number): Uint8Array<ArrayBuffer> {
   const steps = Math.ceil(length / STEP)
-  return idle[steps].pop() ?? new Uint8Array(steps * STEP)
+  const memory = idle[steps].pop()
+  if (memory === undefined) return new Uint8Array(steps * STEP)
+  idleBytes -= memory.length
+  return memory
 }
 
 /** Takes back what {@link takeBlockMemory} gave. */
 export function giveBlockMemory(memory: Uint8Array<ArrayBuffer>): void {
-  const list = idle[memory.length / STEP]
-  if (list.length * memory.length < MAX_IDLE_BYTES) list.push(memory)
+  if (idleBytes + memory.length > MAX_IDLE_BYTES) return
+  idle[memory.length / STEP].push(memory)
+  idleBytes += memory.length
+}
+
+/** The bytes of all idle memory of this thread. */
+export function idleBlockBytes(): number {
+  return idleBytes
 }

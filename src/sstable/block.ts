@@ -26,7 +26,7 @@ const MOST_HEADS = 16
 const MOST_SAMPLED_ENTRIES = 128
 
 /** The largest payload of a block whose memory is used again. */
-const LARGEST_REUSED = LARGEST_BLOCK_MEMORY - MOST_SAMPLED_ENTRIES
+export const LARGEST_REUSED = LARGEST_BLOCK_MEMORY - MOST_SAMPLED_ENTRIES
 
 /** In bytes, on the processors of today. */
 const CACHE_LINE = 64
@@ -61,11 +61,10 @@ export class Block {
   #memory: Uint8Array<ArrayBuffer> | undefined
 
   /**
-   * A block with a copy of `payload` in memory that takes in another one behind {@link evicted}; a large one's is its own. Throws
-   * `CORRUPTION`.
+   * A block with a copy of `payload`, {@link LARGEST_REUSED} bytes at most, in memory that takes in another one behind
+   * {@link evicted}. Throws `CORRUPTION`.
    */
   static inReusedMemory(payload: Uint8Array): Block {
-    if (payload.length > LARGEST_REUSED) return new Block(payload.slice())
     const memory = takeBlockMemory(payload.length + MOST_SAMPLED_ENTRIES)
     memory.set(payload)
     const block = new Block(memory, payload.length)

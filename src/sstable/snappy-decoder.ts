@@ -52,7 +52,7 @@ function decode(at: number, end: number, length: number): void {
         at += width
       }
       const stop = to + count
-      // A count of 2^31 and more is negative.
+      // From 2^31 + 1 on a count is not positive.
       if (count <= 0 || at + count > end || stop > length) throw damaged()
       for (let from = at; to < stop; to += 4, from += 4) output.setInt32(to, input.getInt32(from, true), true)
       to = stop

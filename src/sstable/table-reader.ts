@@ -7,7 +7,7 @@
 import { uninitialized } from '../base/bytes.js'
 import type { FoundEntry } from '../base/entry.js'
 import { corruption } from '../base/errors.js'
-import { Block } from './block.js'
+import { Block, LARGEST_REUSED } from './block.js'
 import { BlockCursor } from './block-cursor.js'
 import type { BlockFetcher } from './block-fetcher.js'
 import { BlockHandle, decodeAfterHandle, decodeHandle } from './block-handle.js'
@@ -15,7 +15,7 @@ import { ExpiryIndex } from './expiry-index.js'
 import type { TableFilter } from './filter.js'
 import { ENVELOPE_LENGTH, openPhysicalBlock, viewPhysicalBlock } from './physical-block.js'
 import type { TableProperties } from './properties.js'
-import { LARGEST_SMALL } from './snappy-decoder.js'
+import type { ReadPace } from './read-pace.js'
 import type { TableFile } from './table-file.js'
 import { naming, type TableContents } from './table-opening.js'
 
@@ -180,11 +180,15 @@ export class TableReader {
     if (into.offset + into.size > this.dataEnd) this.misplaced(into)
   }
 
-  /** Reads, checks and decodes a block of the file, with `reuse` in memory that is used again. Blocks the thread. */
-  readBlockSync(offset: number, size: number, reuse = false): Block {
+  /**
+   * Reads, checks and decodes a block of the file, with `reuse` in memory that is used again; `pace` is told how long the reading
+   * took. Blocks the thread.
+   */
+  readBlockSync(offset: number, size: number, reuse = false, pace?: ReadPace): Block {
     if (size > scratch.length) return this.decodeBlock(this.readSync(offset, size), offset, true)
     const target = scratch.subarray(0, size)
-    this.#checkLength(this.file.readSync(target, offset), size, offset)
+    const read = (): number => this.file.readSync(target, offset)
+    this.#checkLength(pace === undefined ? read() : pace.timed(read), size, offset)
     return this.decodeBlock(target, offset, false, reuse)
   }
 
@@ -221,10 +225,12 @@ export class TableReader {
    */
   decodeBlock(bytes: Uint8Array, offset: number, keep: boolean, reuse = false): Block {
     return naming(this.file.path, offset, () => {
-      if (!reuse || bytes.length > LARGEST_SMALL) {
+      if (!reuse || bytes.length > LARGEST_REUSED) {
         return new Block(openPhysicalBlock(bytes, this.#salt, offset, keep))
       }
-      return Block.inReusedMemory(viewPhysicalBlock(bytes, this.#salt, offset))
+      const payload = viewPhysicalBlock(bytes, this.#salt, offset)
+      // A larger one was decompressed into memory of its own.
+      return payload.length > LARGEST_REUSED ? new Block(payload) : Block.inReusedMemory(payload)
     })
   }
 

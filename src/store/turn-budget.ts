@@ -41,6 +41,11 @@ export class TurnBudget {
     this.#looked = this.#began
   }
 
+  /** Whether the turn's budget is used up: what can wait should. */
+  get isOver(): boolean {
+    return this.#nextTurn !== undefined
+  }
+
   /** Spends `cost`; when the budget is used up, what to wait for before answering. */
   spend(cost: number): Promise<void> | undefined {
     this.#left -= cost

@@ -166,8 +166,9 @@ function custom<V>(encoding: CustomValueEncoding<V>): ValueEncoding<V> {
       return bytes
     },
     decode(bytes, start, end) {
+      const copy = copyToBuffer(bytes, start, end)
       try {
-        return encoding.decode(copyToBuffer(bytes, start, end))
+        return encoding.decode(copy)
       } catch (error) {
         throw invalidValue('decode() of the valueEncoding has thrown; see cause.', error)
       }

@@ -137,14 +137,15 @@ export class BatchLookup {
         do found = walk.find(key, hash, sequence, result)
         while (!found && walk.next(version, key, hash, sequence, fetcher))
       } catch (error) {
+        walk.reset()
         if (!(error instanceof NotResident)) throw error
         taker.missing(index)
         continue
-      } finally {
-        walk.reset()
       }
       fetcher.countLookup()
       answer(taker, index, key, found && isLive(result, clock), result)
+      // Not before: what was found is good for as long as the block is pinned.
+      walk.reset()
     }
   }
 }

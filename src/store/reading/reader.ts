@@ -33,8 +33,8 @@ export interface Entry<K, V> {
 /** What a read costs of a turn's budget, beside the bytes of its value. */
 const READ_COST = 512
 
-/** So many blocks `getMany` reads by itself while it has the thread. */
-const MOST_BRIEF_READS = 200
+/** So many blocks one `getMany` reads while it has the thread: up to 3 ms. */
+const MOST_BRIEF_READS = 400
 
 /** Turns what was found into what the caller wants. */
 type Projection<T> = (result: LookupResult, key: SearchKey) => T
@@ -45,8 +45,10 @@ export class Reader<K, V> {
   readonly #at: ReadPoint
   readonly #result = new LookupResult()
   #batch: BatchLookup | undefined
-  /** Answers from memory, or nearly so, or throws `NotResident`; no load of that is ever awaited. */
+  /** Answers from memory or throws `NotResident`; nothing is ever loaded through it. */
   readonly #memory: BlockFetcher
+  /** The same from our memory or the system's. */
+  readonly #brief: BlockFetcher
   readonly #blocking: BlockFetcher
   readonly #value: Projection<V>
   /** Whether reads count for an eviction policy. */
@@ -60,6 +62,7 @@ export class Reader<K, V> {
     this.#counts = at === engine && engine.bound !== undefined
     const { tableCache } = engine.parts
     this.#memory = new BlockFetcher(tableCache, { blocking: false })
+    this.#brief = new BlockFetcher(tableCache, { blocking: false, briefReads: Number.POSITIVE_INFINITY })
     this.#blocking = new BlockFetcher(tableCache, { blocking: true })
     this.#value = (result) => codec.values.decode(result.valueBytes, result.userValueStart, result.valueEnd)
   }
@@ -87,14 +90,15 @@ export class Reader<K, V> {
   /** The values in the order of the keys. Reads from the disk are made side by side. */
   async getMany(keys: readonly K[]): Promise<(V | undefined)[]> {
     const missing: number[] = []
-    const { tableCache } = this.#engine.parts
-    const fetcher = new BlockFetcher(tableCache, { blocking: false, briefReads: MOST_BRIEF_READS })
+    const { turn, parts } = this.#engine
+    const briefReads = turn.isOver ? 0 : MOST_BRIEF_READS
+    const fetcher = new BlockFetcher(parts.tableCache, { blocking: false, briefReads })
     const values = this.#findMany(keys, fetcher, (index) => missing.push(index))
     const fill = async (index: number): Promise<void> => {
       values[index] = await this.#readFromDisk(this.#codec.keyCopy(keys[index]), this.#value)
     }
     if (missing.length > 0) await Promise.all(missing.map(fill))
-    await this.#engine.turn.spend(keys.length * READ_COST)
+    await turn.spend(keys.length * READ_COST)
     return values
   }
 
@@ -134,8 +138,9 @@ export class Reader<K, V> {
 
   #read<T>(key: K, project: Projection<T>): Promise<T | undefined> {
     try {
-      const found = this.#find(this.#codec.key(key), this.#memory, project)
-      const nextTurn = this.#engine.turn.spend(READ_COST)
+      const { turn } = this.#engine
+      const found = this.#find(this.#codec.key(key), turn.isOver ? this.#memory : this.#brief, project)
+      const nextTurn = turn.spend(READ_COST)
       return nextTurn === undefined ? Promise.resolve(found) : nextTurn.then(() => found)
     } catch (error) {
       if (!(error instanceof NotResident)) return Promise.reject(error)

@@ -4,6 +4,7 @@ import type { BlockCache } from '../../cache/block-cache.js'
 import type { PickerSettings } from '../../compaction/compaction-plan.js'
 import { compactionScores } from '../../compaction/level-targets.js'
 import type { Block } from '../../sstable/block.js'
+import { idleBlockBytes } from '../../sstable/block-memory.js'
 import type { BackgroundCounters } from '../background.js'
 import type { CommitJournal } from '../commit/commit-journal.js'
 import type { StallGate, StallStatistics } from '../commit/stall-gate.js'
@@ -217,7 +218,7 @@ function memoryOf({ live, parts }: StatisticsSource): StoreStatistics['memory'] 
   const memtableBytes = live.memoryBytes
   const cacheBytes = parts.blockCache.sizeBytes
   const tableBytes = parts.tableCache.memoryBytes
-  const bufferBytes = idleChunkBytes()
+  const bufferBytes = idleChunkBytes() + idleBlockBytes()
   return {
     limitBytes: parts.settings.memoryLimit,
     memtableBytes,
