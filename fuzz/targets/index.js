@@ -4,7 +4,15 @@ import { forgery } from './forgery.js'
 import { operation, record, wal } from './logs.js'
 import { repair } from './repair.js'
 import { store } from './store.js'
-import { compression, expiryIndex, filter, footer, physicalBlock, properties } from './table-parts.js'
+import {
+  compression,
+  expiryIndex,
+  filter,
+  footer,
+  physicalBlock,
+  properties,
+  smallSnappy,
+} from './table-parts.js'
 import { block, indexBlock, table } from './tables.js'
 import { current, lock, manifest, snapshotFacts, versionEdit } from './versions.js'
 
@@ -32,6 +40,7 @@ export const targets = [
   footer,
   properties,
   compression,
+  smallSnappy,
   physicalBlock,
   table,
   message,

@@ -1,5 +1,6 @@
 /** Targets: the parts of a table that are not sorted blocks, and what wraps all blocks. */
-import { writeU32 } from '../../dist/base/bytes.js'
+import { uncompressSync } from 'snappy'
+import { VarintReader, writeU32 } from '../../dist/base/bytes.js'
 import { crc32 } from '../../dist/base/checksum.js'
 import { hash32 } from '../../dist/base/hash.js'
 import { packMessage, unpackMessage } from '../../dist/base/message-pack.js'
@@ -10,6 +11,7 @@ import { FilterBuilder, TableFilter } from '../../dist/sstable/filter.js'
 import { checkFooterHandles, decodeFooter, encodeFooter } from '../../dist/sstable/footer.js'
 import { openPhysicalBlock } from '../../dist/sstable/physical-block.js'
 import { decodeProperties, encodeProperties } from '../../dist/sstable/properties.js'
+import { decodeSmallSnappy, LARGEST_SMALL } from '../../dist/sstable/snappy-decoder.js'
 import { mutateBytes } from '../mutate.js'
 import { Digest, Finding } from '../outcome.js'
 import { hostileMap } from '../values.js'
@@ -159,6 +161,48 @@ export const compression = {
     digest.bytes(payload)
     return digest.toString()
   },
+}
+
+/** The package's answer is the right one. @type {import('./index.js').Target} */
+export const smallSnappy = {
+  name: 'small-snappy',
+  codes: ['CORRUPTION'],
+  seeds: () =>
+    [
+      bytesOf('abcdefgh'.repeat(200)),
+      new Uint8Array(5000),
+      bytesOf('one value, another value, '.repeat(40)),
+    ].map((payload) => new Uint8Array(compress(payload, 'snappy') ?? payload)),
+  mutate: mutateBytes,
+  run(bytes) {
+    const small = bytes.subarray(0, LARGEST_SMALL)
+    // The package takes any number of bytes for the length, and as much memory as that says.
+    const claimed = new VarintReader(small, 0, Math.min(5, small.length)).read()
+    if (claimed > LARGEST_SMALL) return 'large'
+    const wanted = orNothing(() => uncompressSync(small))
+    const digest = new Digest()
+    try {
+      const payload = decodeSmallSnappy(small)
+      if (payload === undefined) throw new Finding('leaves a small block to the package')
+      if (wanted === undefined) throw new Finding('takes what the package refuses')
+      if (Buffer.compare(payload, wanted) !== 0) throw new Finding('makes other bytes of it than the package')
+      digest.bytes(payload)
+    } catch (error) {
+      if (wanted !== undefined && !(error instanceof Finding))
+        throw new Finding('refuses what the package takes')
+      throw error
+    }
+    return digest.toString()
+  },
+}
+
+/** @param {() => unknown} make @returns {Uint8Array | undefined} */
+function orNothing(make) {
+  try {
+    return /** @type {Uint8Array} */ (make())
+  } catch {
+    return undefined
+  }
 }
 
 /** @type {import('./index.js').Target} */
