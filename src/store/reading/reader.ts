@@ -33,8 +33,8 @@ export interface Entry<K, V> {
 /** What a read costs of a turn's budget, beside the bytes of its value. */
 const READ_COST = 512
 
-/** So many blocks one `getMany` reads while it has the thread: up to 3 ms. */
-const MOST_BRIEF_READS = 400
+/** So many blocks one `getMany` reads while it has the thread: some milliseconds, with their decompression. */
+const MOST_BRIEF_READS = 200
 
 /** Turns what was found into what the caller wants. */
 type Projection<T> = (result: LookupResult, key: SearchKey) => T
@@ -97,8 +97,10 @@ export class Reader<K, V> {
     const fill = async (index: number): Promise<void> => {
       values[index] = await this.#readFromDisk(this.#codec.keyCopy(keys[index]), this.#value)
     }
+    // Before what is missing is awaited: others are not to have the turn that this one has used up.
+    const nextTurn = turn.spend(keys.length * READ_COST)
     if (missing.length > 0) await Promise.all(missing.map(fill))
-    await turn.spend(keys.length * READ_COST)
+    await nextTurn
     return values
   }
 
