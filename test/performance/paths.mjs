@@ -34,7 +34,7 @@ export const paths = [
   {
     name: 'set, each awaited',
     against: 'put',
-    typical: 2.7,
+    typical: 2.5,
     entries: PUTS,
     keys: { of: 'new', count: PUTS },
     run: async ({ writer, value }, keys) => {
@@ -45,7 +45,7 @@ export const paths = [
   {
     name: 'batches of 100',
     against: 'put',
-    typical: 1.5,
+    typical: 1.25,
     entries: 2 * PUTS,
     keys: { of: 'new', count: 2 * PUTS },
     run: async ({ writer, value, WriteBatch }, keys) => {
@@ -61,7 +61,7 @@ export const paths = [
   {
     name: 'getSync from a table',
     against: 'get',
-    typical: 1.95,
+    typical: 1.7,
     entries: GETS,
     keys: { of: 'present', count: GETS },
     run: ({ reader }, keys) => {
@@ -71,7 +71,7 @@ export const paths = [
   {
     name: 'getSync from the memtable',
     against: 'get',
-    typical: 1.75,
+    typical: 1.6,
     entries: GETS,
     keys: { of: 'present', count: GETS },
     run: ({ unflushed }, keys) => {
@@ -91,7 +91,7 @@ export const paths = [
   {
     name: 'get, each awaited',
     against: 'get',
-    typical: 2.35,
+    typical: 2.05,
     entries: GETS,
     keys: { of: 'present', count: GETS },
     run: async ({ reader }, keys) => {
@@ -101,7 +101,7 @@ export const paths = [
   {
     name: 'getMany of 100',
     against: 'get',
-    typical: 2.0,
+    typical: 1.8,
     entries: GETS,
     keys: { of: 'present', count: GETS },
     run: async ({ reader }, keys) => {
