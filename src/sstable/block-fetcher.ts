@@ -2,10 +2,11 @@
  * How one operation gets at open tables and at blocks: block cache, then what this operation loaded before, then
  * the file.
  *
- * A blocking fetcher reads the file there and then; it keeps nothing and may be shared. One that must not block may do so, too, for
- * lookups and as long as that is quick (`briefReads`); else it throws `NotResident` (iterator/not-resident): the driver awaits the load and runs its step again. What a load
- * brought in is held by the fetcher, whatever the cache has room for, so that the step makes progress every time; the
- * driver calls `settle` when the step is done. Hence what is held is bounded by what one step needs.
+ * A blocking fetcher reads the file there and then; it keeps nothing and may be shared. One that must not block may do
+ * so, too, for lookups and as long as that is quick (`briefReads`); else it throws `NotResident` (iterator/not-resident):
+ * the driver awaits the load and runs its step again. What a load brought in is held by the fetcher, whatever the cache
+ * has room for, so that the step makes progress every time; the driver calls `settle` when the step is done. Hence what is
+ * held is bounded by what one step needs.
  */
 import type { BlockCache } from '../cache/block-cache.js'
 import { NotResident } from '../iterator/not-resident.js'

@@ -55,7 +55,7 @@ function flushBytesWithin(bytes: number, memtableSize: number): number {
   return clamp(together, memtableSize, usualFlushBytes(memtableSize))
 }
 
-/** Blocks that fell out of the cache lie outside the V8 heap until its collector looks, which it does at so much of them. */
+/** Blocks that iterators have read and that fell out of the cache lie outside the V8 heap until its collector looks, at so much of them. */
 const UNCOLLECTED_BYTES = 64 * MiB
 
 const LEAST_MEMTABLE = MiB

@@ -17,8 +17,8 @@ const MOST_PARTS = 10_000
 
 /**
  * The reading methods. What is in memory is answered at once; the asynchronous methods await the disk where it is needed,
- * the `…Sync` ones block the thread for it. `get`, `getEntry`, `exists` and `getMany` do so, too, while the system answers as quickly as
- * memory (docs/adr/0008); iterators never. A key that is not there is `undefined`, not an error.
+ * the `…Sync` ones block the thread for it. `get`, `getEntry`, `exists` and `getMany` do so, too, while the system answers
+ * as quickly as memory (docs/adr/0008); iterators never. A key that is not there is `undefined`, not an error.
  */
 export abstract class Readable<K, V> {
   readonly #engine: ReadSource

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import type { File, OpenMode } from '../../src/env/file-system.js'
 import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
+import { open } from '../../src/store/open.js'
 import { fill, numbered, openText, type TextStore, TINY, textOf } from './stores.js'
 
 const COUNT = 600
@@ -168,3 +169,34 @@ test('a disk without a page cache is never read by a get itself', async () => {
   expect(blocking).toBe(0)
   expect(away).toBeGreaterThan(20)
 })
+
+test.each([false, true])(
+  'a value that decodes to undefined is a hit all the same (read by itself: %s)',
+  async (quick) => {
+    const disk = new TimedDisk()
+    const store = await open('/store', {
+      ...TINY,
+      memtableSize: 1 << 20,
+      cacheSize: 0,
+      fileSystem: disk,
+      clock: disk.clock,
+      valueEncoding: { encode: () => Buffer.from('x'), decode: () => undefined },
+    })
+    await store.set('a', undefined)
+    await store.compact()
+    store.getSync('a')
+    if (!quick) {
+      disk.takes = SLOW
+      await store.get('a')
+    }
+    const before = store.stats()
+    const { away } = await disk.during(async () => {
+      expect(await store.get('a')).toBeUndefined()
+      expect(await store.get('b')).toBeUndefined()
+    })
+    expect(away > 0).toBe(!quick)
+    const { gets, hits } = store.stats()
+    expect([gets - before.gets, hits - before.hits]).toEqual([2, 1])
+    await store.close()
+  },
+)

@@ -173,8 +173,12 @@ export class Reader<K, V> {
 
   /** Reads from the disk; `key` is a copy. */
   async #readFromDisk<T>(key: SearchKey, project: Projection<T>): Promise<T | undefined> {
-    const found = await awaitLookUp(this.#engine.parts, this.#at, key, project)
-    this.#count(found !== undefined, key)
+    let isThere = false
+    const found = await awaitLookUp(this.#engine.parts, this.#at, key, (result, encoded) => {
+      isThere = true
+      return project(result, encoded)
+    })
+    this.#count(isThere, key)
     return found
   }
 
