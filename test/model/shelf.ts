@@ -5,6 +5,8 @@ import type { State } from './history.js'
 interface Known {
   readonly sequence: number
   readonly state: State
+  /** What had expired by then may be gone: it was open as a store that had nobody to tell. */
+  droppedUpTo?: number
 }
 
 /** The snapshots of a store: all that are there for certain, and what is under way. */

@@ -3,7 +3,7 @@ import { open, type SnapshotInfo, VarveError } from '../../src/index.js'
 import { holds, same } from './check.js'
 import { EVERYTHING } from './commands.js'
 import { ExpectedScan } from './expected-scan.js'
-import { visibilityOf } from './history.js'
+import { type State, visibilityOf } from './history.js'
 import { DIRECTORY, type Session } from './session.js'
 import { Shelf } from './shelf.js'
 
@@ -61,7 +61,8 @@ export async function restoreSnapshot(session: Session, { name, wait }: Named): 
   const { store, calls, shelf } = session
   const known = shelf.known.get(name)
   if (known === undefined) return session.drive(refused(store.restoreSnapshot(name)))
-  const call = calls.restoring(known.state)
+  const { state, droppedUpTo = Number.NEGATIVE_INFINITY } = known
+  const call = calls.restoring(droppable(state, Math.min(droppedUpTo, session.clock.now())))
   const restored = store.restoreSnapshot(name).then(() => {
     same(session.acknowledge(call, 'disk'), true, 'whether a restore took place')
     session.meets('restore')
@@ -75,6 +76,9 @@ export async function openSnapshot(session: Session, { name }: Named): Promise<v
   const { keys, clock } = session
   const known = session.shelf.known.get(name)
   if (known === undefined) return
+  const { droppedUpTo = Number.NEGATIVE_INFINITY } = known
+  // In case that a crash ends it.
+  known.droppedUpTo = Number.POSITIVE_INFINITY
   const copy = await session.drive(open<string, Buffer>(`${DIRECTORY}/snapshots/${name}`, session.surface))
   const since = clock.now()
   const entries = await session.drive(copy.entries().all())
@@ -83,6 +87,17 @@ export async function openSnapshot(session: Session, { name }: Named): Promise<v
   const expected = ExpectedScan.of(keys, known.state, clock.now(), EVERYTHING, describe, since)
   expected.take(found, Number.POSITIVE_INFINITY)
   await session.drive(copy.close())
+  known.droppedUpTo = Math.max(droppedUpTo, clock.now())
+}
+
+/** `state` with what has expired at `upTo` as if a sweep had come by: it may be there or not. */
+function droppable(state: State, upTo: number): State {
+  const marked = new Map(state)
+  for (const [rank, held] of state) {
+    const { operation } = held
+    if (operation.expiresAt <= upTo) marked.set(rank, { ...held, operation: { ...operation, swept: true } })
+  }
+  return marked
 }
 
 /** Throws unless exactly the snapshots are there that must be; behind a crash, those that were under way may be. */
