@@ -16,6 +16,8 @@ const WARM_UP_TURNS = 5
 const BASELINE_ENTRIES = { get: 4000, put: 1500, scan: ENTRIES }
 /** No flush in the middle of a turn. */
 const MEMTABLE_BYTES = 64 * 2 ** 20
+/** A small part of what the stores hold: nearly every lookup reads its block, from the page cache. */
+const SMALL_CACHE_BYTES = 64 * 2 ** 10
 
 /** A bijection of 32-bit integers (the finalizer of MurmurHash3). @param {number} word */
 function mixed(word) {
@@ -33,9 +35,9 @@ export async function prepare(directory) {
   const { open, WriteBatch } = await import(new URL('../../dist/index.js', import.meta.url).href)
   const value = Buffer.alloc(100, 'varve and the varying silt of its seasons ')
   const keys = Array.from({ length: ENTRIES }, (_, i) => keyAt(i))
-  /** @param {string} name */
-  const openFilled = async (name) => {
-    const store = await open(join(directory, name), { memtableSize: MEMTABLE_BYTES })
+  /** @param {string} name @param {object} [options] */
+  const openFilled = async (name, options) => {
+    const store = await open(join(directory, name), { memtableSize: MEMTABLE_BYTES, ...options })
     for (let from = 0; from < ENTRIES; from += 1000) {
       const batch = new WriteBatch()
       for (let i = from; i < from + 1000; i++) batch.set(keys[i], value)
@@ -43,13 +45,18 @@ export async function prepare(directory) {
     }
     return store
   }
-  const reader = await openFilled('reader')
-  await reader.flush()
-  await reader.compact()
+  /** @param {string} name @param {object} [options] */
+  const openSettled = async (name, options) => {
+    const store = await openFilled(name, options)
+    await store.flush()
+    await store.compact()
+    return store
+  }
   let drawn = 0
   let made = ENTRIES
   return {
-    reader,
+    reader: await openSettled('reader'),
+    cold: await openSettled('cold', { cacheSize: SMALL_CACHE_BYTES }),
     unflushed: await openFilled('unflushed'),
     writer: await open(join(directory, 'writer'), { memtableSize: MEMTABLE_BYTES }),
     baseline: new Baseline(keys.toSorted(), value),
@@ -116,7 +123,7 @@ async function measure(names) {
     for (const path of paths) {
       if (names.length === 0 || names.includes(path.name)) ratios[path.name] = await ratioOf(prepared, path)
     }
-    for (const store of [prepared.reader, prepared.unflushed, prepared.writer]) await store.close()
+    for (const store of [prepared.reader, prepared.cold, prepared.unflushed, prepared.writer]) await store.close()
     closeSync(prepared.log)
     return ratios
   } finally {

@@ -19,6 +19,7 @@ const VALUE_LENGTH = 100
 const ENTRY_LENGTH = 16 + VALUE_LENGTH
 
 const GETS = 4000
+const COLD_GETS = 1000
 const PUTS = 1500
 const BATCH = 100
 const SEEKS = 80
@@ -96,6 +97,26 @@ export const paths = [
     keys: { of: 'present', count: GETS },
     run: async ({ reader }, keys) => {
       for (const key of keys) expect((await reader.get(key))?.length === VALUE_LENGTH)
+    },
+  },
+  {
+    name: 'getSync beyond the cache',
+    against: 'get',
+    typical: 9,
+    entries: COLD_GETS,
+    keys: { of: 'present', count: COLD_GETS },
+    run: ({ cold }, keys) => {
+      for (const key of keys) expect(cold.getSync(key)?.length === VALUE_LENGTH)
+    },
+  },
+  {
+    name: 'get beyond the cache, each awaited',
+    against: 'get',
+    typical: 9.8,
+    entries: COLD_GETS,
+    keys: { of: 'present', count: COLD_GETS },
+    run: async ({ cold }, keys) => {
+      for (const key of keys) expect((await cold.get(key))?.length === VALUE_LENGTH)
     },
   },
   {
