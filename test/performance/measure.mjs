@@ -123,7 +123,8 @@ async function measure(names) {
     for (const path of paths) {
       if (names.length === 0 || names.includes(path.name)) ratios[path.name] = await ratioOf(prepared, path)
     }
-    for (const store of [prepared.reader, prepared.cold, prepared.unflushed, prepared.writer]) await store.close()
+    for (const store of [prepared.reader, prepared.cold, prepared.unflushed, prepared.writer])
+      await store.close()
     closeSync(prepared.log)
     return ratios
   } finally {
