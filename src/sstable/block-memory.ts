@@ -9,6 +9,7 @@
 
 /** Sizes are multiples of it, so that blocks of about the same size use the same memory. */
 const STEP = 256
+/** One more than 32 KiB take: the largest block of the small decoder, with its fingerprints, is to fit. */
 const STEPS = 129
 /** Larger blocks have memory of their own: their allocation is a small part of what reading them costs. */
 export const LARGEST_BLOCK_MEMORY = STEPS * STEP

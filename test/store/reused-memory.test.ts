@@ -128,3 +128,22 @@ describe('blocks come and go', () => {
     await store.close()
   })
 })
+
+test('blocks around the largest whose memory is used again, and the largest of the small decoder, keep what is in them', async () => {
+  const store = await openText({
+    ...TINY,
+    compression: 'snappy',
+    memtableSize: 1 << 24,
+    cacheSize: 1 << 24,
+    blockSize: 64,
+  })
+  // One entry a block: 32 KiB lie in the middle of them. All are cached, so that one that shared its memory would change.
+  const count = 300
+  const longText = (i: number): string => `${i},`.repeat(9000).slice(0, 32 * 1024 - 450 + 3 * i)
+  for (let i = 0; i < count; i++) await store.set(numbered(i), longText(i))
+  await store.compact()
+  for (let turn = 0; turn < 2; turn++) {
+    for (let i = 0; i < count; i++)
+      expect(store.getSync(numbered(i)) === longText(i), `value ${i}`).toBe(true)
+  }
+})
