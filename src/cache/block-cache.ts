@@ -20,13 +20,13 @@ export const ENTRY_OVERHEAD_BYTES = 300
 const SMALLEST_CHARGE_BYTES = 512
 const LARGEST_CHARGE_BYTES = 2048
 
-/** What can be held. */
-export interface Evictable {
-  /** The cache has let go of it. */
-  evicted(): void
+/** What can be held: pinned as long as it is. */
+export interface Pinnable {
+  pin(): void
+  unpin(): void
 }
 
-export class BlockCache<Block extends Evictable> {
+export class BlockCache<Block extends Pinnable> {
   readonly capacityBytes: number
   readonly #blockSize: number
   /** How often {@link get} found what it was asked for. */
@@ -62,9 +62,11 @@ export class BlockCache<Block extends Evictable> {
 
   /** Holds `block` at a charge of `sizeBytes` and a fixed overhead; one larger than the whole cache is not held. */
   set(key: number, block: Block, sizeBytes: number): void {
-    if (this.capacityBytes === 0) return
+    const size = sizeBytes + ENTRY_OVERHEAD_BYTES
+    if (size > this.capacityBytes) return
+    block.pin()
     this.#blocks ??= this.#makePlaces()
-    this.#blocks.set(key, block, { size: sizeBytes + ENTRY_OVERHEAD_BYTES })
+    this.#blocks.set(key, block, { size })
   }
 
   /** The charges of all that is held. */
@@ -85,6 +87,6 @@ export class BlockCache<Block extends Evictable> {
     // `max` makes the library keep its links in typed arrays, which is faster and lighter than growing arrays.
     const charge = Math.min(LARGEST_CHARGE_BYTES, Math.max(SMALLEST_CHARGE_BYTES, this.#blockSize / 2))
     const max = Math.max(16, Math.ceil(this.capacityBytes / charge))
-    return new LRUCache({ max, maxSize: this.capacityBytes, dispose: (block) => block.evicted() })
+    return new LRUCache({ max, maxSize: this.capacityBytes, dispose: (block) => block.unpin() })
   }
 }

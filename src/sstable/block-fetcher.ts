@@ -24,7 +24,20 @@ export interface BlockFetcherSettings {
   readonly fillBytes?: number
   /** When it must not block: how many blocks lookups may read all the same while that is quick (read-pace.ts). Default 0. */
   readonly briefReads?: number
+  /**
+   * Whether the memory of blocks that cursors have left is used again: then nothing that lay in them may be looked at behind
+   * `settle` and `close`. Default false: they are left to the garbage collector.
+   */
+  readonly returnsBlocks?: boolean
 }
+
+/** What holds blocks until it is told to let go of them. */
+export interface Holder {
+  clear(): void
+}
+
+/** So many bytes of blocks that were left wait for `settle`, two chunks of an iterator; more are left to the garbage collector. */
+const MOST_LEFT_BYTES = 256 * 1024
 
 export class BlockFetcher {
   readonly #tables: TableCache
@@ -37,6 +50,11 @@ export class BlockFetcher {
   /** By cache key. */
   readonly #arrivedBlocks = new Map<number, Block>()
   readonly #arrivedTables = new Map<number, TableReader>()
+  readonly #returnsBlocks: boolean
+  readonly #cursors: Holder[] = []
+  /** Pinned blocks that no cursor stands in any more. */
+  #left: Block[] = []
+  #leftBytes = 0
 
   constructor(tables: TableCache, settings: BlockFetcherSettings) {
     this.#tables = tables
@@ -45,6 +63,7 @@ export class BlockFetcher {
     const { fillCache = true, fillBytes = Number.POSITIVE_INFINITY } = settings
     this.#fillLeft = fillCache ? fillBytes : 0
     this.#briefLeft = settings.briefReads ?? 0
+    this.#returnsBlocks = settings.returnsBlocks ?? false
   }
 
   /** One more key was looked up, in however many tables. */
@@ -74,7 +93,15 @@ export class BlockFetcher {
     return this.#keep(table, offset, block)
   }
 
-  /** The same for a cursor: good for ever. With `readAhead`, the cursor's own, more may be read than that block. */
+  /** Tells of a cursor that asks for blocks. */
+  register(cursor: Holder): void {
+    if (this.#returnsBlocks) this.#cursors.push(cursor)
+  }
+
+  /**
+   * The same for a cursor: good until the cursor has left it and `settle` was called, or for ever without `returnsBlocks`.
+   * With `readAhead`, the cursor's own, more may be read than that block.
+   */
   cursorBlock(table: TableReader, offset: number, size: number, readAhead?: ReadAhead): Block {
     readAhead?.note(offset, size)
     const block = this.#resident(table, offset) ?? this.#missing(table, offset, size, readAhead)
@@ -82,13 +109,36 @@ export class BlockFetcher {
     return block
   }
 
-  /** Lets go of what was loaded: the step that needed it is done. */
+  /** A cursor has left a block that it got. */
+  leave(block: Block): void {
+    if (!this.#returnsBlocks) return
+    if (this.#leftBytes > MOST_LEFT_BYTES) this.#forgetLeft()
+    this.#left.push(block)
+    this.#leftBytes += block.memoryBytes
+  }
+
+  /** Lets go of what was loaded and of what was left: the step that needed it is done. */
   settle(): void {
+    if (this.#left.length > 0) {
+      for (const block of this.#left) block.unpin()
+      this.#forgetLeft()
+    }
     if (this.#arrivedBlocks.size > 0) {
       for (const block of this.#arrivedBlocks.values()) block.unpin()
       this.#arrivedBlocks.clear()
     }
     if (this.#arrivedTables.size > 0) this.#arrivedTables.clear()
+  }
+
+  #forgetLeft(): void {
+    this.#left = []
+    this.#leftBytes = 0
+  }
+
+  /** Lets go of everything: nobody looks at anything any more. */
+  close(): void {
+    for (const cursor of this.#cursors) cursor.clear()
+    this.settle()
   }
 
   #resident(table: TableReader, offset: number): Block | undefined {
@@ -102,10 +152,12 @@ export class BlockFetcher {
 
   #missing(table: TableReader, offset: number, size: number, readAhead: ReadAhead | undefined): Block {
     const taken = readAhead?.taken(offset, size)
-    if (taken !== undefined) return this.#keep(table, offset, table.decodeBlock(taken, offset, false))
+    if (taken !== undefined)
+      return this.#keep(table, offset, table.decodeBlock(taken, offset, false, this.#returnsBlocks))
     const ahead = readAhead?.plan(offset, size, table.dataEnd) ? readAhead : undefined
     if (!this.blocking) throw this.#notResident(table, offset, size, ahead)
-    if (ahead === undefined) return this.#keep(table, offset, table.readBlockSync(offset, size))
+    if (ahead === undefined)
+      return this.#keep(table, offset, table.readBlockSync(offset, size, this.#returnsBlocks))
     const { start, length } = ahead
     const run = table.readSync(start, length, ahead.target(length))
     return this.#takeFrom(run, start, ahead, table, offset, size)
@@ -152,7 +204,7 @@ export class BlockFetcher {
   ): Block {
     ahead.hold(start, run)
     const bytes = run.subarray(offset - start, offset - start + size)
-    return this.#keep(table, offset, table.decodeBlock(bytes, offset, false))
+    return this.#keep(table, offset, table.decodeBlock(bytes, offset, false, this.#returnsBlocks))
   }
 
   #keep(table: TableReader, offset: number, block: Block): Block {

@@ -55,14 +55,14 @@ export class Block {
   /** For the lookup of one key: where its fingerprints begin, one byte of each key's hash, behind the payload. */
   #prints = 0
 
-  /** Who uses the block and may still do so when another one is asked for. */
+  /** Who uses the block and may still do so when another one is asked for; the block cache is one of them. */
   #pins = 0
   /** Its memory, when that can be used again. */
   #memory: Uint8Array<ArrayBuffer> | undefined
 
   /**
-   * A block with a copy of `payload`, {@link LARGEST_REUSED} bytes at most, in memory that takes in another one behind
-   * {@link evicted}. Throws `CORRUPTION`.
+   * A block with a copy of `payload`, {@link LARGEST_REUSED} bytes at most, in memory that takes in another one behind the last
+   * {@link unpin}. Throws `CORRUPTION`.
    */
   static inReusedMemory(payload: Uint8Array): Block {
     const memory = takeBlockMemory(payload.length + MOST_SAMPLED_ENTRIES)
@@ -112,13 +112,9 @@ export class Block {
     this.#pins++
   }
 
+  /** Once for each {@link pin}. Behind the last one nobody uses the block, and its memory takes in another one. */
   unpin(): void {
-    this.#pins--
-  }
-
-  /** The block cache has let go of it. If nobody uses it, nobody will, and its memory takes in another block. */
-  evicted(): void {
-    if (this.#pins > 0 || this.#memory === undefined) return
+    if (--this.#pins > 0 || this.#memory === undefined) return
     giveBlockMemory(this.#memory)
     this.#memory = undefined
     this.#bytes = EMPTY

@@ -10,6 +10,7 @@
  * The block and the partition in hand are kept across a throw and across seeks: the seek that follows a `NotResident`
  * finds them without asking the fetcher again. After a throw the position is undefined, as for every cursor.
  */
+import { EMPTY } from '../base/bytes.js'
 import { type Block, EMPTY_BLOCK } from './block.js'
 import { BlockCursor } from './block-cursor.js'
 import type { BlockFetcher } from './block-fetcher.js'
@@ -38,6 +39,7 @@ export class TableCursor extends BlockCursor {
     this.#table = table
     this.#fetcher = fetcher
     this.#leaf = table.indexLevels === 1 ? table.index : EMPTY_BLOCK
+    fetcher.register(this)
   }
 
   /** @internal A table cursor chooses its blocks itself. */
@@ -48,9 +50,20 @@ export class TableCursor extends BlockCursor {
 
   /** Lets go of all blocks in hand; the cursor can be used again. */
   override clear(): void {
-    super.clear()
+    this.#letGo()
+    this.keyBytes = EMPTY
+    this.valueBytes = EMPTY
+  }
+
+  /** At an end of the table, too: most cursors do not come back. What the last entry lies in stays as it is until `settle`. */
+  #letGo(): void {
     this.#readAhead.clear()
-    if (this.#table.indexLevels === 1) return
+    if (this.block !== EMPTY_BLOCK) {
+      this.#fetcher.leave(this.block)
+      this.reset(EMPTY_BLOCK)
+    }
+    if (this.#leafOffset === -1) return
+    this.#fetcher.leave(this.#leaf)
     this.#leaf = EMPTY_BLOCK
     this.#leafOffset = -1
   }
@@ -93,7 +106,7 @@ export class TableCursor extends BlockCursor {
         this.#leafPosition++
       } else {
         if (this.#table.indexLevels === 1 || this.#partition + 1 >= this.#table.index.count) {
-          this.#readAhead.clear()
+          this.#letGo()
           return
         }
         this.#loadPartition(this.#partition + 1)
@@ -115,7 +128,7 @@ export class TableCursor extends BlockCursor {
         this.#leafPosition--
       } else {
         if (this.#table.indexLevels === 1 || this.#partition === 0) {
-          this.#readAhead.clear()
+          this.#letGo()
           return
         }
         this.#loadPartition(this.#partition - 1)
@@ -133,7 +146,9 @@ export class TableCursor extends BlockCursor {
     const handle = this.#handle
     this.#table.partitionHandle(partition, handle)
     if (handle.offset !== this.#leafOffset) {
-      this.#leaf = this.#fetcher.cursorBlock(this.#table, handle.offset, handle.size)
+      const leaf = this.#fetcher.cursorBlock(this.#table, handle.offset, handle.size)
+      if (this.#leafOffset !== -1) this.#fetcher.leave(this.#leaf)
+      this.#leaf = leaf
       this.#leafOffset = handle.offset
     }
     this.#partition = partition
@@ -144,6 +159,7 @@ export class TableCursor extends BlockCursor {
     this.#table.dataHandle(this.#leaf, this.#leafPosition, handle)
     if (handle.offset === this.#blockOffset) return
     const block = this.#fetcher.cursorBlock(this.#table, handle.offset, handle.size, this.#readAhead)
+    if (this.block !== EMPTY_BLOCK) this.#fetcher.leave(this.block)
     this.reset(block)
     this.#blockOffset = handle.offset
   }

@@ -3,14 +3,18 @@ import { BlockCache, ENTRY_OVERHEAD_BYTES } from '../../src/cache/block-cache.js
 
 class Named {
   readonly name: string
-  evictions = 0
+  pins = 0
 
   constructor(name = '') {
     this.name = name
   }
 
-  evicted(): void {
-    this.evictions++
+  pin(): void {
+    this.pins++
+  }
+
+  unpin(): void {
+    this.pins--
   }
 }
 
@@ -32,7 +36,9 @@ describe('the block cache', () => {
   it('holds nothing that is larger than itself, and nothing at all with a capacity of 0', () => {
     for (const capacity of [0, 500]) {
       const cache = new BlockCache<Named>(capacity)
-      cache.set(1, new Named('a'), 1000)
+      const block = new Named('a')
+      cache.set(1, block, 1000)
+      expect(block.pins).toBe(0)
       expect(cache.get(1)).toBeUndefined()
       expect([cache.count, cache.sizeBytes, cache.misses]).toEqual([0, 0, 1])
     }
@@ -53,18 +59,18 @@ describe('the block cache', () => {
     }
   })
 
-  it('tells each block once that it has let go of it, whatever the reason', () => {
+  it('pins each block once for as long as it holds it, whyever it lets go of it', () => {
     const charge = 1000 + ENTRY_OVERHEAD_BYTES
     const cache = new BlockCache<Named>(2 * charge)
     const [oldest, replaced, replacement, cleared] = ['a', 'b', 'b', 'c'].map((name) => new Named(name))
     cache.set(0, oldest, 1000)
     cache.set(1, replaced, 1000)
     cache.set(1, replacement, 1000)
-    expect([oldest, replaced, replacement].map((block) => block.evictions)).toEqual([0, 1, 0])
+    expect([oldest, replaced, replacement].map((block) => block.pins)).toEqual([1, 0, 1])
     cache.set(2, cleared, 1000)
-    expect([oldest, replaced, replacement, cleared].map((block) => block.evictions)).toEqual([1, 1, 0, 0])
+    expect([oldest, replaced, replacement, cleared].map((block) => block.pins)).toEqual([0, 0, 1, 1])
     cache.clear()
-    expect([oldest, replaced, replacement, cleared].map((block) => block.evictions)).toEqual([1, 1, 1, 1])
+    expect([oldest, replaced, replacement, cleared].map((block) => block.pins)).toEqual([0, 0, 0, 0])
   })
 
   it('never hands out a key twice', () => {

@@ -163,8 +163,8 @@ describe('a table', () => {
             const hash = hash32(key, 0, key.length)
             await step(() => {
               expect(reader.get(key, 0, key.length, sequence, hash, fetcher, found)).toBe(true)
+              expect(textOf(foundUnder(key, found))).toBe(textOf(entry))
             })
-            expect(textOf(foundUnder(key, found))).toBe(textOf(entry))
           }
         },
       ),

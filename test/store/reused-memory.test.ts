@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
+import { idleBlockBytes } from '../../src/sstable/block-memory.js'
 import { open } from '../../src/store/open.js'
 import type { Store } from '../../src/store/store.js'
 import { fill, numbered, openText, type TextStore, TINY, textOf } from './stores.js'
@@ -79,6 +80,86 @@ describe('blocks come and go', () => {
       expect(fast.next().done).toBe(true)
       expect((await slow.next()).done).toBe(true)
     })
+  })
+
+  test('under a filter that reads the store, and one that closes its iterator', async () => {
+    const store = await settled()
+    const others = (): boolean => {
+      for (let k = 0; k < 5; k++) {
+        const other = randomKey()
+        if (store.getSync(other) !== textOf(other)) throw new Error(`${other} is wrong inside of a scan`)
+      }
+      return true
+    }
+    const expected = Array.from({ length: COUNT }, (_, i) => [numbered(i), textOf(numbered(i))])
+    await thrashing(store, async () => {
+      expect([...store.entries({ filter: others })]).toEqual(expected)
+      expect(await store.entries({ filter: others, reverse: true }).all()).toEqual(expected.toReversed())
+      let seen = 0
+      const closing = store.entries({
+        filter: () => {
+          if (++seen === 50) closing[Symbol.dispose]()
+          return others()
+        },
+      })
+      expect(closing.nextManySync(200)).toEqual(expected.slice(0, 200))
+      expect(() => closing.nextManySync(1)).toThrow(expect.objectContaining({ code: 'CLOSED' }))
+    })
+  })
+
+  test.each([false, true])(
+    'under an iterator that passes over what was removed (reverse: %s)',
+    async (reverse) => {
+      // Nothing is compacted: all that was removed is still there, more than is passed over in one turn.
+      const store = await openText({ ...SETTINGS, level0CompactionTrigger: 64 })
+      const removed = 9000
+      const [from, to] = [COUNT / 3, (2 * COUNT) / 3]
+      const between = (i: number): string => `${numbered(from)}-${String(i).padStart(6, '0')}`
+      await fill(store, 0, COUNT)
+      for (let i = 0; i < removed; i++) void store.set(between(i), 'x')
+      for (let i = 0; i < removed; i++) void store.delete(between(i))
+      for (let i = from + 1; i < to; i++) await store.delete(numbered(i))
+      await store.flush()
+      const left = Array.from({ length: COUNT }, (_, i) => i).filter((i) => i <= from || i >= to)
+      const expected = left.map((i) => [numbered(i), textOf(numbered(i))])
+      if (reverse) expected.reverse()
+      await thrashing(store, async () => {
+        const slow = store.entries({ reverse })
+        const fast = [...store.entries({ reverse })]
+        const entries: [string, string][] = []
+        for await (const entry of slow) {
+          entries.push(entry)
+          const other = numbered(left[entries.length % left.length])
+          expect(store.getSync(other)).toBe(textOf(other))
+        }
+        expect(entries).toEqual(expected)
+        expect(fast).toEqual(expected)
+      })
+    },
+  )
+
+  test('and all that iterators had comes back', async () => {
+    const store = await openText({ ...SETTINGS, cacheSize: 0 })
+    await fill(store, 0, COUNT)
+    await store.compact()
+    const scans = [
+      () => [...store.entries()],
+      () => store.entries({ reverse: true }).all(),
+      () => [...store.keys({ gte: numbered(100), limit: 50 })],
+      () => store.entries({ gte: numbered(100), lt: numbered(300) }).all(),
+    ]
+    for (const scan of scans) await scan()
+    const idle = idleBlockBytes()
+    expect(idle).toBeGreaterThan(0)
+    for (const scan of scans) {
+      await scan()
+      expect(idleBlockBytes()).toBe(idle)
+    }
+    const open = store.entries()
+    open.nextManySync(COUNT / 2)
+    expect(idleBlockBytes()).toBeLessThan(idle)
+    await open.close()
+    expect(idleBlockBytes()).toBe(idle)
   })
 
   test('under a decoder that reads the store', async () => {

@@ -49,6 +49,8 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   readonly #filter: ((key: K, value: V) => boolean) | undefined
   readonly #projection: Projection
   readonly #signal: AbortSignal | undefined
+  /** Whether the scan is at work, or waits for what it needs. */
+  #filling = false
   #left: number
   #chunk: T[] = []
   #chunkAt = 0
@@ -66,7 +68,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   /** The asynchronous operation that is under way; the next one waits for it. */
   #pending: Promise<unknown> | undefined
   readonly #pause = async (): Promise<void> => {
-    this.#fetcher.settle()
+    this.#settle()
     await this.#engine.turn.spend(PAUSE_COST)
   }
   readonly #take = (entry: VisibleCursor): boolean => this.#takeEntry(entry)
@@ -93,6 +95,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
       fillCache,
       // What is read once, front to back, must not push out all that is read again and again.
       fillBytes: tableCache.blockCache.capacityBytes / 2,
+      returnsBlocks: true,
     })
     const state = at.readState
     this.#entries = new VisibleCursor(cursorOver(state, this.#fetcher), at.sequence, clock.now())
@@ -274,6 +277,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   }
 
   #begin(target: T[], length: number): void {
+    this.#filling = true
     this.#target = target
     this.#targetLength = length
     this.#bytesLeft = CHUNK_BYTES
@@ -281,8 +285,15 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
 
   #end(): void {
     this.#target = []
-    this.#fetcher.settle()
+    this.#filling = false
+    this.#settle()
     if (!this.#mayHaveMore && this.#closeAtEnd) this.#release()
+  }
+
+  /** Nothing that was read is needed any more but what the scan stands on. */
+  #settle(): void {
+    this.#scan.detach()
+    this.#fetcher.settle()
   }
 
   /** Takes one entry in; whether there is room for more. */
@@ -366,6 +377,8 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     this.#mayHaveMore = false
     if (this.#closed) return
     this.#closed = true
+    // A filter may close the iterator in the midst of a scan.
+    if (!this.#filling) this.#fetcher.close()
     this.#engine.leases.end(this.#lease)
   }
 }

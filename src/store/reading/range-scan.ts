@@ -5,7 +5,7 @@
  * memory. After a `NotResident` the driver loads it and calls `fill` again; the scan finds its place behind the last
  * entry that was handed out or key that was passed over. So the blocking and the non-blocking iterator run the same code.
  */
-import { compareBytes, EMPTY } from '../../base/bytes.js'
+import { compareBytes, copyBytes, EMPTY } from '../../base/bytes.js'
 import { ConcatenatingCursor } from '../../iterator/concatenating-cursor.js'
 import type { Cursor } from '../../iterator/cursor.js'
 import { mergeCursors } from '../../iterator/merging-cursor.js'
@@ -38,10 +38,11 @@ export class RangeScan {
   /** Whether the cursor stands on the last entry that was handed out. */
   #positioned = false
   #finished: boolean
-  /** The last key that was handed out or passed over; `undefined` before the first. Kept as it lies: the read state is pinned. */
+  /** The last key that was handed out or passed over; `undefined` before the first. As it lies, until {@link detach}. */
   #lastBytes: Uint8Array | undefined
   #lastStart = 0
   #lastEnd = 0
+  #ownBytes = EMPTY
 
   constructor(entries: VisibleCursor, range: ByteRange, reverse: boolean) {
     this.#entries = entries
@@ -83,6 +84,22 @@ export class RangeScan {
     return false
   }
 
+  /** Between two calls of {@link fill}: from now on it looks at nothing that lies in blocks which its cursors have left. */
+  detach(): void {
+    this.#takePassed()
+    const last = this.#lastBytes
+    if (last === undefined) return
+    const length = this.#lastEnd - this.#lastStart
+    if (last !== this.#ownBytes) {
+      if (this.#ownBytes.length < length) this.#ownBytes = new Uint8Array(2 * length)
+      copyBytes(last, this.#lastStart, this.#lastEnd, this.#ownBytes, 0)
+      this.#lastBytes = this.#ownBytes
+      this.#lastStart = 0
+      this.#lastEnd = length
+    }
+    if (this.#positioned) this.#entries.moveKey(this.#ownBytes, 0, length)
+  }
+
   #advance(): void {
     if (this.#reverse) this.#entries.prev()
     else this.#entries.next()
@@ -91,11 +108,7 @@ export class RangeScan {
   #position(): void {
     const entries = this.#entries
     const { lower, upper } = this.#range
-    if (entries.hasPassed) {
-      this.#lastBytes = entries.passedBytes
-      this.#lastStart = entries.passedStart
-      this.#lastEnd = entries.passedEnd
-    }
+    this.#takePassed()
     const last = this.#lastBytes
     if (this.#reverse) {
       if (last !== undefined) entries.seekBefore(last, this.#lastStart, this.#lastEnd)
@@ -110,6 +123,16 @@ export class RangeScan {
       // The empty key is the smallest there can be.
       entries.seek(EMPTY, 0, 0)
     }
+  }
+
+  /** Keys that nobody sees need not be passed over again. */
+  #takePassed(): void {
+    const entries = this.#entries
+    if (!entries.hasPassed) return
+    this.#lastBytes = entries.passedBytes
+    this.#lastStart = entries.passedStart
+    this.#lastEnd = entries.passedEnd
+    entries.hasPassed = false
   }
 
   #isOutside(): boolean {
