@@ -163,14 +163,6 @@ export class VisibleCursor {
     return true
   }
 
-  /** The current key lies in `bytes[start, end)`, too, from now on; nothing is kept of where it lay, or the value. */
-  moveKey(bytes: Uint8Array, start: number, end: number): void {
-    this.keyBytes = bytes
-    this.keyStart = start
-    this.keyEnd = end
-    this.valueBytes = EMPTY
-  }
-
   #compareKey(key: Uint8Array, keyStart: number, keyEnd: number): number {
     return compareBytes(this.keyBytes, this.keyStart, this.keyEnd, key, keyStart, keyEnd)
   }

@@ -36,8 +36,8 @@ export interface Holder {
   clear(): void
 }
 
-/** So many bytes of blocks that were left wait for `settle`, two chunks of an iterator; more are left to the garbage collector. */
-const MOST_LEFT_BYTES = 256 * 1024
+/** So many bytes of blocks that were left wait for `settle`, four chunks of an iterator; more are left to the garbage collector. */
+const MOST_LEFT_BYTES = 512 * 1024
 
 export class BlockFetcher {
   readonly #tables: TableCache

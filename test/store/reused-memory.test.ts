@@ -1,13 +1,17 @@
 /** The memory of a block takes in another one when it falls out of the cache: nobody may see that. */
+import { setImmediate } from 'node:timers/promises'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ManualClock } from '../../src/env/manual-clock.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { idleBlockBytes } from '../../src/sstable/block-memory.js'
 import { open } from '../../src/store/open.js'
+import type { StoreOptions } from '../../src/store/options.js'
 import type { Store } from '../../src/store/store.js'
 import { fill, numbered, openText, type TextStore, TINY, textOf } from './stores.js'
 
 const COUNT = 600
+/** A size of blocks that one entry fills. */
+const ONE_ENTRY = 64
 /** In ms. */
 const LONG = 1e9
 /** Room for three or four blocks, of which a table has dozens. */
@@ -24,11 +28,19 @@ function randomKey(): string {
   return numbered(seed % COUNT)
 }
 
-async function settled(): Promise<TextStore> {
-  const store = await openText(SETTINGS)
+async function settled(options: StoreOptions = {}): Promise<TextStore> {
+  const store = await openText({ ...SETTINGS, ...options })
   await fill(store, 0, COUNT)
   await store.compact()
   return store
+}
+
+/** Brings other blocks into memory that is not in use. */
+function readOthers(store: TextStore): void {
+  for (let k = 0; k < 5; k++) {
+    const other = randomKey()
+    if (store.getSync(other) !== textOf(other)) throw new Error(`${other} is wrong`)
+  }
 }
 
 /** Fails unless blocks have come and gone meanwhile. */
@@ -63,32 +75,32 @@ describe('blocks come and go', () => {
     })
   })
 
-  test.each([false, true])('under iterators that stand in them (reverse: %s)', async (reverse) => {
-    const store = await settled()
+  test.each([
+    { reverse: false, blockSize: 256 },
+    { reverse: false, blockSize: ONE_ENTRY },
+    { reverse: true, blockSize: 256 },
+    { reverse: true, blockSize: ONE_ENTRY },
+  ])('under iterators that stand in them: %o', async ({ reverse, blockSize }) => {
+    const store = await settled({ blockSize })
     await thrashing(store, async () => {
-      const slow = store.entries({ reverse })[Symbol.asyncIterator]()
+      // It finds its place again for each entry.
+      const slow = store.entries({ reverse })
       const fast = store.entries({ reverse })[Symbol.iterator]()
       for (let i = 0; i < COUNT; i++) {
         const key = numbered(reverse ? COUNT - 1 - i : i)
         expect(fast.next()).toEqual({ done: false, value: [key, textOf(key)] })
-        for (let k = 0; k < 5; k++) {
-          const other = randomKey()
-          expect(store.getSync(other)).toBe(textOf(other))
-        }
-        expect(await slow.next()).toEqual({ done: false, value: [key, textOf(key)] })
+        readOthers(store)
+        expect(await slow.nextMany(1)).toEqual([[key, textOf(key)]])
       }
       expect(fast.next().done).toBe(true)
-      expect((await slow.next()).done).toBe(true)
+      expect(await slow.nextMany(1)).toEqual([])
     })
   })
 
   test('under a filter that reads the store, and one that closes its iterator', async () => {
     const store = await settled()
     const others = (): boolean => {
-      for (let k = 0; k < 5; k++) {
-        const other = randomKey()
-        if (store.getSync(other) !== textOf(other)) throw new Error(`${other} is wrong inside of a scan`)
-      }
+      readOthers(store)
       return true
     }
     const expected = Array.from({ length: COUNT }, (_, i) => [numbered(i), textOf(numbered(i))])
@@ -110,43 +122,46 @@ describe('blocks come and go', () => {
   test.each([false, true])(
     'under an iterator that passes over what was removed (reverse: %s)',
     async (reverse) => {
-      // Nothing is compacted: all that was removed is still there, more than is passed over in one turn.
-      const store = await openText({ ...SETTINGS, level0CompactionTrigger: 64 })
+      // Nothing is compacted: all that was removed is still there, a block each, more than is passed over in one turn.
+      const store = await openText({ ...SETTINGS, blockSize: ONE_ENTRY, level0CompactionTrigger: 64 })
       const removed = 9000
-      const [from, to] = [COUNT / 3, (2 * COUNT) / 3]
-      const between = (i: number): string => `${numbered(from)}-${String(i).padStart(6, '0')}`
+      const from = COUNT / 2
+      const between = (i: number): string => `${numbered(from)}${'-'.repeat(ONE_ENTRY)}${i}`
       await fill(store, 0, COUNT)
       for (let i = 0; i < removed; i++) void store.set(between(i), 'x')
       for (let i = 0; i < removed; i++) void store.delete(between(i))
-      for (let i = from + 1; i < to; i++) await store.delete(numbered(i))
       await store.flush()
-      const left = Array.from({ length: COUNT }, (_, i) => i).filter((i) => i <= from || i >= to)
-      const expected = left.map((i) => [numbered(i), textOf(numbered(i))])
+      const expected = Array.from({ length: COUNT }, (_, i) => [numbered(i), textOf(numbered(i))])
       if (reverse) expected.reverse()
       await thrashing(store, async () => {
+        expect([...store.entries({ reverse })]).toEqual(expected)
         const slow = store.entries({ reverse })
-        const fast = [...store.entries({ reverse })]
         const entries: [string, string][] = []
-        for await (const entry of slow) {
-          entries.push(entry)
-          const other = numbered(left[entries.length % left.length])
-          expect(store.getSync(other)).toBe(textOf(other))
+        let isOver = false
+        const beside = (async (): Promise<void> => {
+          for (; !isOver; await setImmediate()) readOthers(store)
+        })()
+        for (let some = await slow.nextMany(1); some.length > 0; some = await slow.nextMany(1)) {
+          entries.push(...some)
         }
+        isOver = true
+        await beside
         expect(entries).toEqual(expected)
-        expect(fast).toEqual(expected)
       })
     },
   )
 
   test('and all that iterators had comes back', async () => {
-    const store = await openText({ ...SETTINGS, cacheSize: 0 })
-    await fill(store, 0, COUNT)
+    // So many blocks that the index has two levels.
+    const count = 10_000
+    const store = await openText({ ...SETTINGS, blockSize: ONE_ENTRY, cacheSize: 0, targetFileSize: 1 << 24 })
+    for (let i = 0; i < count; i++) void store.set(numbered(i), textOf(numbered(i)))
     await store.compact()
     const scans = [
       () => [...store.entries()],
       () => store.entries({ reverse: true }).all(),
       () => [...store.keys({ gte: numbered(100), limit: 50 })],
-      () => store.entries({ gte: numbered(100), lt: numbered(300) }).all(),
+      () => store.entries({ gte: numbered(3000), lt: numbered(5000) }).all(),
     ]
     for (const scan of scans) await scan()
     const idle = idleBlockBytes()
@@ -156,7 +171,7 @@ describe('blocks come and go', () => {
       expect(idleBlockBytes()).toBe(idle)
     }
     const open = store.entries()
-    open.nextManySync(COUNT / 2)
+    open.nextManySync(count / 2)
     expect(idleBlockBytes()).toBeLessThan(idle)
     await open.close()
     expect(idleBlockBytes()).toBe(idle)

@@ -84,20 +84,20 @@ export class RangeScan {
     return false
   }
 
-  /** Between two calls of {@link fill}: from now on it looks at nothing that lies in blocks which its cursors have left. */
+  /**
+   * Between two calls of {@link fill}: from now on it looks at nothing that lies in blocks which its cursors have left. Forwards they
+   * stand on the last key; backwards they are a key further on.
+   */
   detach(): void {
     this.#takePassed()
     const last = this.#lastBytes
-    if (last === undefined) return
+    if (last === undefined || last === this.#ownBytes) return
     const length = this.#lastEnd - this.#lastStart
-    if (last !== this.#ownBytes) {
-      if (this.#ownBytes.length < length) this.#ownBytes = new Uint8Array(2 * length)
-      copyBytes(last, this.#lastStart, this.#lastEnd, this.#ownBytes, 0)
-      this.#lastBytes = this.#ownBytes
-      this.#lastStart = 0
-      this.#lastEnd = length
-    }
-    if (this.#positioned) this.#entries.moveKey(this.#ownBytes, 0, length)
+    if (this.#ownBytes.length < length) this.#ownBytes = new Uint8Array(2 * length)
+    copyBytes(last, this.#lastStart, this.#lastEnd, this.#ownBytes, 0)
+    this.#lastBytes = this.#ownBytes
+    this.#lastStart = 0
+    this.#lastEnd = length
   }
 
   #advance(): void {
