@@ -122,8 +122,8 @@ describe('blocks come and go', () => {
   test.each([false, true])(
     'under an iterator that passes over what was removed (reverse: %s)',
     async (reverse) => {
-      // Nothing is compacted: all that was removed is still there, a block each, more than is passed over in one turn.
-      const store = await openText({ ...SETTINGS, blockSize: ONE_ENTRY, level0CompactionTrigger: 64 })
+      // Nothing is compacted: all that was removed is still there, a block each: more than is passed over in one turn.
+      const store = await openText({ ...SETTINGS, blockSize: ONE_ENTRY, memtableSize: 1 << 22 })
       const removed = 9000
       const from = COUNT / 2
       const between = (i: number): string => `${numbered(from)}${'-'.repeat(ONE_ENTRY)}${i}`
@@ -131,6 +131,7 @@ describe('blocks come and go', () => {
       for (let i = 0; i < removed; i++) void store.set(between(i), 'x')
       for (let i = 0; i < removed; i++) void store.delete(between(i))
       await store.flush()
+      expect(store.stats().levels[0].entries).toBe(COUNT + removed)
       const expected = Array.from({ length: COUNT }, (_, i) => [numbered(i), textOf(numbered(i))])
       if (reverse) expected.reverse()
       await thrashing(store, async () => {
