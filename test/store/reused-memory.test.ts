@@ -126,7 +126,8 @@ describe('blocks come and go', () => {
       const store = await openText({ ...SETTINGS, blockSize: ONE_ENTRY, memtableSize: 1 << 22 })
       const removed = 9000
       const from = COUNT / 2
-      const between = (i: number): string => `${numbered(from)}${'-'.repeat(ONE_ENTRY)}${i}`
+      // Blocks as long as those of the others.
+      const between = (i: number): string => `${numbered(from)}${'-'.repeat(100)}${i}`
       await fill(store, 0, COUNT)
       for (let i = 0; i < removed; i++) void store.set(between(i), 'x')
       for (let i = 0; i < removed; i++) void store.delete(between(i))
