@@ -9,6 +9,15 @@ export const KEY_LENGTH = 16
 /** The longest of `variedKey`. */
 export const LONGEST_KEY = 1000
 
+const scratch = Buffer.alloc(LONGEST_KEY)
+
+/**
+ * The same text as one piece. What was put together of several, V8 keeps as a tree until somebody reads it: whoever writes or looks up the key
+ * first would pay for that, twice as much as for the lookup of an absent key.
+ * @param {string} ascii {@link LONGEST_KEY} characters at most
+ */
+export const inOnePiece = (ascii) => scratch.latin1Slice(0, scratch.latin1Write(ascii))
+
 /** One round of mixing; any function of 32 bits will do in a Feistel network. @param {number} word @param {number} key */
 function mix(word, key) {
   let mixed = Math.imul(word ^ key, 0x85ebca6b)
@@ -30,11 +39,11 @@ export function keyAt(index, seed) {
     left = right
     right = next
   }
-  return left.toString(16).padStart(8, '0') + right.toString(16).padStart(8, '0')
+  return inOnePiece(left.toString(16).padStart(8, '0') + right.toString(16).padStart(8, '0'))
 }
 
 /** Key number `index` in ascending order: 16 decimal digits, as in LevelDB's `db_bench`. @param {number} index */
-export const sequentialKey = (index) => String(index).padStart(KEY_LENGTH, '0')
+export const sequentialKey = (index) => inOnePiece(String(index).padStart(KEY_LENGTH, '0'))
 
 /** What long keys are filled with, from a place that the index says: neighbours in order share no more than they must. */
 const FILLER = Array.from({ length: 4 * LONGEST_KEY }, (_, i) => mixed(i).toString(36).at(-1)).join('')
@@ -55,5 +64,5 @@ export function variedKey(index, seed) {
   if (length <= id.length) return id
   const fill = length - id.length - 1
   const at = (index * 7) % (FILLER.length - fill)
-  return `${id}/${FILLER.slice(at, at + fill)}`
+  return inOnePiece(`${id}/${FILLER.slice(at, at + fill)}`)
 }

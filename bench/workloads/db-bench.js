@@ -2,7 +2,7 @@
  * The list of LevelDB's own `db_bench`: keys of 16 decimal digits, values of 100 bytes, one operation after the other. `fillrandom` and
  * `overwrite` draw their keys with repetition, so that about two thirds of the keys are there to be read.
  */
-import { sequentialKey } from '../data/keys.js'
+import { inOnePiece, sequentialKey } from '../data/keys.js'
 import { drawn } from '../data/random.js'
 import { expect, expectValue } from '../measure/expect.js'
 import { Stopwatch } from '../measure/stopwatch.js'
@@ -216,7 +216,7 @@ export const dbBench = {
         const state = new Written(keys.length)
         const indexes = dataset.sample(Math.min(keys.length, READS), 7)
         const list = Array.from(indexes, (index) => keys[index])
-        const missing = list.map((key) => `${key}.`)
+        const missing = list.map((key) => inOnePiece(`${key}.`))
         const filled = await state.fill(context, 1)
         const overwritten = await state.fill(context, 2)
         const present = state.present

@@ -1,5 +1,5 @@
 /**
- * The bloom filter of a whole table, over the distinct user keys, with the package `bloom-filters` as its engine.
+ * The bloom filter of a whole table, over the distinct user keys.
  *
  * Payload of the filter block (docs/format/sstable.md), on disk: never change.
  *
@@ -7,16 +7,13 @@
  *
  * The bit positions of a key come from its one 32-bit hash (base/hash) by double hashing: position i is
  * ((hash + i × delta) mod 2^32) mod bits, delta = hash rotated right by 17. (Kirsch and Mitzenmacher, "Less Hashing,
- * Same Performance", 2006.) The package's own hashing costs fifty times as much; it lets a `Hashing` be plugged in.
+ * Same Performance", 2006.)
+ *
+ * Both loops are our own: with the package `bloom-filters` the same bits take fourteen times as long, a fifth of a flush
+ * (docs/performance.md). It is the second opinion of `verify` instead: reference-filter.ts.
  */
-import { createRequire } from 'node:module'
 import { giveChunk, takeChunk } from '../base/chunk-pool.js'
 import { VarveError } from '../base/errors.js'
-
-type Package = typeof import('bloom-filters')
-type BloomFilter = InstanceType<Package['BloomFilter']>
-
-const require = createRequire(import.meta.url)
 
 const MAX_HASH_COUNT = 30
 /** Below this a filter of few keys would have too many false positives. */
@@ -24,54 +21,18 @@ const MIN_BITS = 64
 
 const NO_HASHES = new Uint32Array(0)
 
-/** What the package is given as the element: the hash itself goes through {@link PlacedHashing}. */
-const PLACEHOLDER = ''
-
-/** Makes a filter of the package over `bits` in place: nothing is added again, nothing is copied. */
-interface FilterEngine {
-  /** Whose positions come next. */
-  readonly hashing: { hash: number }
-  overBits(bits: Uint8Array, hashCount: number): BloomFilter
-}
-
-let engine: FilterEngine | undefined
-
-/**
- * The package, which comes with the first filter that a thread builds: it takes 7 MiB and 10 ms, and the thread that only asks filters
- * never needs it. Two modules of it alone; all of it takes some megabytes more.
- */
-function loadEngine(): FilterEngine {
-  const BloomFilter: Package['BloomFilter'] = require('bloom-filters/dist/bloom/bloom-filter.js').default
-  const Hashing: Package['Hashing'] = require('bloom-filters/dist/hashing/hashing.js').default
-
-  /** Gives the positions of `hash`, whatever the element. One array is reused: the package reads it at once. */
-  class PlacedHashing extends Hashing {
-    hash = 0
-    #positions: number[] = []
-
-    override getIndexes(_element: unknown, size: number, hashCount: number): number[] {
-      if (this.#positions.length !== hashCount) this.#positions = new Array<number>(hashCount).fill(0)
-      const positions = this.#positions
-      let hash = this.hash >>> 0
-      const delta = ((hash >>> 17) | (hash << 15)) >>> 0
-      for (let i = 0; i < hashCount; i++) {
-        positions[i] = hash % (size >>> 0)
-        hash = (hash + delta) >>> 0
-      }
-      return positions
+/** Sets the bits of `hashes[0, end)` in `bits`. */
+function placeAll(hashes: Uint32Array, end: number, bits: Uint8Array, hashCount: number): void {
+  // Unsigned 32-bit on both sides of the `%`: else V8 divides as doubles, which takes several times as long.
+  const size = (bits.length * 8) >>> 0
+  for (let i = 0; i < end; i++) {
+    let hash = hashes[i]
+    const delta = ((hash >>> 17) | (hash << 15)) >>> 0
+    for (let left = hashCount; left > 0; left--) {
+      const bit = hash % size
+      bits[bit >>> 3] |= 1 << (bit & 7)
+      hash = (hash + delta) >>> 0
     }
-  }
-
-  const hashing = new PlacedHashing()
-  return {
-    hashing,
-    overBits(bits, hashCount) {
-      const filter = new BloomFilter(8, hashCount)
-      filter._size = bits.length * 8
-      filter._filter.array = bits
-      filter._hashing = hashing
-      return filter
-    },
   }
 }
 
@@ -108,15 +69,8 @@ export class FilterBuilder {
     const bytes = new Uint8Array(this.sizeBytes)
     const bits = bytes.subarray(0, bytes.length - 1)
     const hashCount = Math.min(MAX_HASH_COUNT, Math.max(1, Math.round(this.#bitsPerKey * Math.LN2)))
-    engine ??= loadEngine()
-    const { hashing } = engine
-    const filter = engine.overBits(bits, hashCount)
     for (const chunk of this.#chunks) {
-      const end = chunk === this.#chunk ? this.#chunkAt : chunk.length
-      for (let i = 0; i < end; i++) {
-        hashing.hash = chunk[i]
-        filter.add(PLACEHOLDER)
-      }
+      placeAll(chunk, chunk === this.#chunk ? this.#chunkAt : chunk.length, bits, hashCount)
     }
     bytes[bits.length] = hashCount
     return bytes
@@ -134,7 +88,8 @@ export class FilterBuilder {
 
 /** The filter of an open table. */
 export class TableFilter {
-  readonly #payload: Uint8Array
+  /** The bits, then the hash count. */
+  readonly payload: Uint8Array
   readonly #hashCount: number
 
   /** Takes over the payload of a filter block; throws `CORRUPTION` when it is none. */
@@ -143,22 +98,19 @@ export class TableFilter {
     if (hashCount < 1 || hashCount > MAX_HASH_COUNT || payload.length > 0x2000_0000) {
       throw new VarveError('CORRUPTION', 'A filter block has an impossible size or hash count.')
     }
-    this.#payload = payload
+    this.payload = payload
     this.#hashCount = hashCount
   }
 
   get memoryBytes(): number {
-    return this.#payload.length
+    return this.payload.length
   }
 
-  /**
-   * False when no key with this hash is in the table. What the package's `has` answers, but it works out all positions
-   * first, and the first empty one decides: docs/performance.md has the ratio.
-   */
+  /** False when no key with this hash is in the table; the first empty bit decides. */
   mayContain(hash: number): boolean {
     hash >>>= 0
-    const bytes = this.#payload
-    // Unsigned 32-bit on both sides of the `%`: else V8 divides as doubles, which takes several times as long.
+    const bytes = this.payload
+    // Unsigned on both sides, as above.
     const size = ((bytes.length - 1) * 8) >>> 0
     const delta = ((hash >>> 17) | (hash << 15)) >>> 0
     for (let i = this.#hashCount; i > 0; i--) {

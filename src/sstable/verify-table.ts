@@ -11,6 +11,7 @@ import type { Block } from './block.js'
 import { BlockCursor } from './block-cursor.js'
 import { BlockHandle } from './block-handle.js'
 import type { ExpiryIndex } from './expiry-index.js'
+import { type MayContain, referenceFilter } from './reference-filter.js'
 import type { TableReader } from './table-reader.js'
 
 /** The last place in key order that was seen. */
@@ -41,6 +42,8 @@ interface Census {
   dataBlockCount: number
   rawKeyBytes: number
   rawValueBytes: number
+  /** What the filter says, if there is one. */
+  readonly mayContain: MayContain | undefined
   /** The earliest expiry of each block with one, by the block's offset. */
   readonly expiries: Map<number, number>
   /** Whether every block could be read, so that the counts mean something. */
@@ -64,6 +67,7 @@ export async function* verifyTable(reader: TableReader): AsyncGenerator<TablePro
     dataBlockCount: 0,
     rawKeyBytes: 0,
     rawValueBytes: 0,
+    mayContain: reader.filter && referenceFilter(reader.filter.payload),
     expiries: new Map(),
     complete: true,
   }
@@ -192,8 +196,7 @@ function checkBlock(
     const { keyBytes, keyStart, keyEnd } = cursor
     if (comparePlace(cursor, last) <= 0) what ??= 'Entries are out of order'
     if (comparePlace(cursor, fence) <= 0) what ??= 'An entry is before its index key'
-    if (reader.filter?.mayContain(hash32(keyBytes, keyStart, keyEnd)) === false)
-      what ??= 'The filter lacks a key'
+    if (census.mayContain?.(hash32(keyBytes, keyStart, keyEnd)) === false) what ??= 'The filter lacks a key'
     if (
       cursor.sequence < reader.properties.smallestSequence ||
       cursor.sequence > reader.properties.largestSequence
