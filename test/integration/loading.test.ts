@@ -24,7 +24,7 @@ async function packagesLoadedBy(directory: string, body: string): Promise<string
   return [...new Set(names)]
 }
 
-test('the thread that writes and reads does without what builds filters and what msgpack values need', () =>
+test('the thread that writes and reads does without what checks filters and what msgpack values need', () =>
   inDirectory(async (directory) => {
     const loaded = await packagesLoadedBy(
       directory,
