@@ -16,7 +16,11 @@ const scratch = Buffer.alloc(LONGEST_KEY)
  * first would pay for that, twice as much as for the lookup of an absent key.
  * @param {string} ascii {@link LONGEST_KEY} characters at most
  */
-export const inOnePiece = (ascii) => scratch.latin1Slice(0, scratch.latin1Write(ascii))
+export function inOnePiece(ascii) {
+  const length = scratch.latin1Write(ascii)
+  if (length < ascii.length) throw new RangeError(`a key of ${ascii.length} characters is too long`)
+  return scratch.latin1Slice(0, length)
+}
 
 /** One round of mixing; any function of 32 bits will do in a Feistel network. @param {number} word @param {number} key */
 function mix(word, key) {

@@ -62,6 +62,17 @@ export class ConcatenatingCursor<R extends Run> extends Cursor {
     this.#settle(-1)
   }
 
+  override clear(): void {
+    super.clear()
+    this.#leave()
+  }
+
+  #leave(): void {
+    this.#current?.clear()
+    this.#current = undefined
+    this.#index = -1
+  }
+
   /** Makes `index` the current run; false, and an invalid cursor, when there is no such run. */
   #enter(index: number): boolean {
     if (index < 0 || index >= this.#runs.length) {
@@ -69,7 +80,7 @@ export class ConcatenatingCursor<R extends Run> extends Cursor {
       return false
     }
     if (index !== this.#index) {
-      this.#index = -1
+      this.#leave()
       this.#current = this.#openRun(this.#runs[index])
       this.#index = index
     }

@@ -4,7 +4,8 @@
  * A cursor stands on an entry (`valid`) or on none. Its entry is described in place, without a copy:
  * `keyBytes[keyStart, keyEnd)` is the user key, `valueBytes[valueStart, valueEnd)` the stored value. These fields
  * may be read until the next move of this cursor; the byte arrays themselves stay unchanged as long as the read
- * state that the cursor was made from is pinned, so a caller may keep (array, start, end) across moves.
+ * state that the cursor was made from is pinned, so a caller may keep (array, start, end) across moves: with a fetcher that
+ * returns blocks (sstable/block-fetcher.ts) until the driver settles it.
  *
  * Order: user key ascending in byte order, then sequence number descending (see base/entry).
  *
@@ -38,6 +39,10 @@ export abstract class Cursor {
   abstract next(): void
   /** To the previous entry in order. The cursor must be valid. */
   abstract prev(): void
+  /** Lets go of everything in hand; the cursor can be used again. */
+  clear(): void {
+    this.valid = false
+  }
 }
 
 /** The error for entries that do not come in order, which only a damaged or forged table can hold. */

@@ -84,6 +84,11 @@ class MergingCursor extends Cursor {
     this.#settleTop(top)
   }
 
+  override clear(): void {
+    super.clear()
+    for (const { cursor } of this.#slots) cursor.clear()
+  }
+
   /** Puts all children on the other side of the current entry, which stays current. */
   #turn(direction: number): void {
     const key = copyOf(this.keyBytes, this.keyStart, this.keyEnd)

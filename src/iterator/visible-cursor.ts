@@ -163,6 +163,12 @@ export class VisibleCursor {
     return true
   }
 
+  /** Lets go of everything in hand. */
+  clear(): void {
+    this.valid = false
+    this.#cursor.clear()
+  }
+
   #compareKey(key: Uint8Array, keyStart: number, keyEnd: number): number {
     return compareBytes(this.keyBytes, this.keyStart, this.keyEnd, key, keyStart, keyEnd)
   }

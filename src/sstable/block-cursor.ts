@@ -19,8 +19,7 @@ export class BlockCursor extends Cursor {
     this.valid = false
   }
 
-  /** Lets go of the block. */
-  clear(): void {
+  override clear(): void {
     this.reset(EMPTY_BLOCK)
     this.keyBytes = EMPTY
     this.valueBytes = EMPTY

@@ -7,6 +7,10 @@
  * the driver awaits the load and runs its step again. What a load brought in is held by the fetcher, whatever the cache
  * has room for, so that the step makes progress every time; the driver calls `settle` when the step is done. Hence what is
  * held is bounded by what one step needs.
+ *
+ * A cursor pins the blocks that it stands in and tells of those that it leaves. With `returnsBlocks` they are unpinned at the next
+ * `settle`, and behind the last pin, which may be the block cache's, their memory takes in others. A driver that is done clears its
+ * cursors, then settles.
  */
 import type { BlockCache } from '../cache/block-cache.js'
 import { NotResident } from '../iterator/not-resident.js'
@@ -26,14 +30,9 @@ export interface BlockFetcherSettings {
   readonly briefReads?: number
   /**
    * Whether the memory of blocks that cursors have left is used again: then nothing that lay in them may be looked at behind
-   * `settle` and `close`. Default false: they are left to the garbage collector.
+   * `settle`. Default false: they are left to the garbage collector.
    */
   readonly returnsBlocks?: boolean
-}
-
-/** What holds blocks until it is told to let go of them. */
-export interface Holder {
-  clear(): void
 }
 
 /** So many bytes of blocks that were left wait for `settle`, four chunks of an iterator; more are left to the garbage collector. */
@@ -51,7 +50,6 @@ export class BlockFetcher {
   readonly #arrivedBlocks = new Map<number, Block>()
   readonly #arrivedTables = new Map<number, TableReader>()
   readonly #returnsBlocks: boolean
-  readonly #cursors: Holder[] = []
   /** Pinned blocks that no cursor stands in any more. */
   #left: Block[] = []
   #leftBytes = 0
@@ -93,11 +91,6 @@ export class BlockFetcher {
     return this.#keep(table, offset, block)
   }
 
-  /** Tells of a cursor that asks for blocks. */
-  register(cursor: Holder): void {
-    if (this.#returnsBlocks) this.#cursors.push(cursor)
-  }
-
   /**
    * The same for a cursor: good until the cursor has left it and `settle` was called, or for ever without `returnsBlocks`.
    * With `readAhead`, the cursor's own, more may be read than that block.
@@ -133,12 +126,6 @@ export class BlockFetcher {
   #forgetLeft(): void {
     this.#left = []
     this.#leftBytes = 0
-  }
-
-  /** Lets go of everything: nobody looks at anything any more. */
-  close(): void {
-    for (const cursor of this.#cursors) cursor.clear()
-    this.settle()
   }
 
   #resident(table: TableReader, offset: number): Block | undefined {

@@ -1,5 +1,5 @@
 /**
- * Memory of blocks that is used again: what falls out of the block cache takes in what comes next.
+ * Memory of blocks that is used again: a block that nobody uses any more, the block cache included, takes in what comes next.
  *
  * Fresh memory for every block that is read would be cheap to take and dear to give up: it lies outside the V8 heap and grows old
  * in the cache, so the collector has to mark everything before it can free it. (docs/performance.md has the ratio.)

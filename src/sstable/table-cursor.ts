@@ -39,7 +39,6 @@ export class TableCursor extends BlockCursor {
     this.#table = table
     this.#fetcher = fetcher
     this.#leaf = table.indexLevels === 1 ? table.index : EMPTY_BLOCK
-    fetcher.register(this)
   }
 
   /** @internal A table cursor chooses its blocks itself. */
@@ -48,7 +47,6 @@ export class TableCursor extends BlockCursor {
     this.#blockOffset = -1
   }
 
-  /** Lets go of all blocks in hand; the cursor can be used again. */
   override clear(): void {
     this.#letGo()
     this.keyBytes = EMPTY

@@ -220,8 +220,8 @@ export class TableReader {
   }
 
   /**
-   * The block whose physical bytes are `bytes`; with `keep` it may hold on to them, with `reuse` its memory is used again when it is
-   * evicted. Throws `CORRUPTION`.
+   * The block whose physical bytes are `bytes`; with `keep` it may hold on to them, with `reuse` its memory is used again
+   * behind the last unpin. Throws `CORRUPTION`.
    */
   decodeBlock(bytes: Uint8Array, offset: number, keep: boolean, reuse = false): Block {
     return naming(this.file.path, offset, () => {

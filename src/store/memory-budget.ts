@@ -55,7 +55,7 @@ function flushBytesWithin(bytes: number, memtableSize: number): number {
   return clamp(together, memtableSize, usualFlushBytes(memtableSize))
 }
 
-/** Blocks that iterators have read and that fell out of the cache lie outside the V8 heap until its collector looks, at so much of them. */
+/** Blocks that fell out of the cache, where their memory is not used again (the large ones), lie outside the V8 heap until its collector looks, at so much of them. */
 const UNCOLLECTED_BYTES = 64 * MiB
 
 const LEAST_MEMTABLE = MiB

@@ -4,6 +4,7 @@ import { Kind } from '../../src/base/entry.js'
 import { VarveError } from '../../src/base/errors.js'
 import { hash32 } from '../../src/base/hash.js'
 import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
+import { TableFilter } from '../../src/sstable/filter.js'
 import { decodeFooter, FOOTER_LENGTH } from '../../src/sstable/footer.js'
 import type { TableBuilderSettings } from '../../src/sstable/table-builder.js'
 import { TableCursor } from '../../src/sstable/table-cursor.js'
@@ -241,7 +242,7 @@ describe('verifyTable', () => {
     }
     const lying = Object.create(reader, {
       properties: { value: properties },
-      filter: { value: { mayContain: () => false } },
+      filter: { value: new TableFilter(Uint8Array.of(0, 0, 0, 0, 7)) },
       readBlock: { value: reader.readBlock.bind(reader) },
       partitionHandle: { value: reader.partitionHandle.bind(reader) },
       dataHandle: { value: reader.dataHandle.bind(reader) },

@@ -8,13 +8,22 @@ import type { StoreOptions } from '../../src/store/options.js'
 import type { Store } from '../../src/store/store.js'
 import { fill, numbered, openText, type TextStore, TINY, textOf } from './stores.js'
 
+/** The memory of blocks that was not given back. */
+const lent = vi.hoisted(() => new Set<Uint8Array>())
+
 // What is given back is another's at once: nobody needs to wait for chance to bring something else there.
 vi.mock('../../src/sstable/block-memory.js', async (load) => {
   const actual = await load<typeof import('../../src/sstable/block-memory.js')>()
+  const takeBlockMemory = (length: number): Uint8Array<ArrayBuffer> => {
+    const memory = actual.takeBlockMemory(length)
+    lent.add(memory)
+    return memory
+  }
   const giveBlockMemory = (memory: Uint8Array<ArrayBuffer>): void => {
+    if (!lent.delete(memory)) throw new Error('memory is given back once')
     actual.giveBlockMemory(memory.fill(0xa5))
   }
-  return { ...actual, giveBlockMemory }
+  return { ...actual, takeBlockMemory, giveBlockMemory }
 })
 
 const COUNT = 600
@@ -29,6 +38,7 @@ let seed: number
 
 beforeEach(() => {
   seed = 1
+  lent.clear()
 })
 
 function randomKey(): string {
@@ -181,6 +191,49 @@ describe('blocks come and go', () => {
     for (const scan of scans) {
       await scan()
       expect(idleBlockBytes()).toBe(idle)
+    }
+  })
+
+  test('and an iterator that seeks among tables holds no more for it', async () => {
+    const store = await openText({ ...SETTINGS, cacheSize: 0, targetFileSize: 2048 })
+    await fill(store, 0, COUNT)
+    await store.compact()
+    expect(store.stats().levels.at(-1)?.tables).toBeGreaterThan(20)
+    const entries = store.entries()
+    for (let i = 0; i < 300; i++) {
+      const key = randomKey()
+      entries.seek(key)
+      expect(entries.nextManySync(1)).toEqual([[key, textOf(key)]])
+      expect(lent.size).toBeLessThan(4)
+    }
+    await entries.close()
+    expect(lent.size).toBe(0)
+  })
+
+  test('under a filter that calls its own iterator, which is refused', async () => {
+    const store = await settled({ blockSize: ONE_ENTRY })
+    const calls: ((entries: RangeIterator<unknown, string, string>) => unknown)[] = [
+      (entries) => entries.nextManySync(1),
+      (entries) => entries.seek(numbered(0)),
+      (entries) => [...entries],
+    ]
+    for (const call of calls) {
+      for (const reverse of [false, true]) {
+        let seen = 0
+        const entries: RangeIterator<unknown, string, string> = store.entries({
+          reverse,
+          filter: () => {
+            if (++seen === 47) call(entries)
+            return true
+          },
+        })
+        const refused = expect.objectContaining({
+          code: 'INVALID_ARGUMENT',
+          message: expect.stringContaining('called the iterator itself'),
+        })
+        expect(() => entries.nextManySync(100)).toThrow(refused)
+        expect(lent.size).toBeLessThan(10)
+      }
     }
   })
 

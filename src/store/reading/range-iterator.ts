@@ -49,7 +49,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   readonly #filter: ((key: K, value: V) => boolean) | undefined
   readonly #projection: Projection
   readonly #signal: AbortSignal | undefined
-  /** Whether the scan is at work, or waits for what it needs. */
+  /** Whether the scan is at work: code of the user's in it, a filter or an encoding, may come back here. */
   #filling = false
   #left: number
   #chunk: T[] = []
@@ -181,7 +181,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   }
 
   [Symbol.dispose](): void {
-    this.#refuseOverlap()
+    if (!this.#filling || this.#pending !== undefined) this.#refuseOverlap()
     this.#abandon()
   }
 
@@ -251,7 +251,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     for (;;) {
       this.#check()
       try {
-        this.#mayHaveMore = this.#scan.fill(this.#take) && this.#left > 0
+        this.#mayHaveMore = this.#scanOn()
         break
       } catch (error) {
         if (!(error instanceof NotResident)) throw this.#fail(error)
@@ -269,7 +269,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     this.#entries.pause = undefined
     this.#begin(target, length)
     try {
-      this.#mayHaveMore = this.#scan.fill(this.#take) && this.#left > 0
+      this.#mayHaveMore = this.#scanOn()
     } catch (error) {
       throw this.#fail(error)
     }
@@ -277,7 +277,6 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   }
 
   #begin(target: T[], length: number): void {
-    this.#filling = true
     this.#target = target
     this.#targetLength = length
     this.#bytesLeft = CHUNK_BYTES
@@ -285,9 +284,19 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
 
   #end(): void {
     this.#target = []
-    this.#filling = false
     this.#settle()
     if (!this.#mayHaveMore && this.#closeAtEnd) this.#release()
+  }
+
+  /** Hands entries to {@link #take}; whether there may be more. */
+  #scanOn(): boolean {
+    this.#filling = true
+    try {
+      return this.#scan.fill(this.#take) && this.#left > 0
+    } finally {
+      this.#filling = false
+      if (this.#closed) this.#letGo()
+    }
   }
 
   /** Nothing that was read is needed any more but what the scan stands on. */
@@ -359,6 +368,12 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
   }
 
   #refuseOverlap(): void {
+    if (this.#filling) {
+      throw new VarveError(
+        'INVALID_ARGUMENT',
+        'The filter of this iterator, or an encoding, has called the iterator itself. Use another iterator there.',
+      )
+    }
     if (this.#pending === undefined) return
     throw new VarveError(
       'INVALID_ARGUMENT',
@@ -377,8 +392,13 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     this.#mayHaveMore = false
     if (this.#closed) return
     this.#closed = true
-    // A filter may close the iterator in the midst of a scan.
-    if (!this.#filling) this.#fetcher.close()
+    // Closed by a filter, it goes on to the end of its chunk.
+    if (!this.#filling) this.#letGo()
+  }
+
+  #letGo(): void {
+    this.#entries.clear()
+    this.#fetcher.settle()
     this.#engine.leases.end(this.#lease)
   }
 }
