@@ -5,6 +5,7 @@ import { MemoryFileSystem } from '../../src/env/memory-file-system.js'
 import { idleBlockBytes } from '../../src/sstable/block-memory.js'
 import { open } from '../../src/store/open.js'
 import type { StoreOptions } from '../../src/store/options.js'
+import type { RangeIterator } from '../../src/store/reading/range-iterator.js'
 import type { Store } from '../../src/store/store.js'
 import { fill, numbered, openText, type TextStore, TINY, textOf } from './stores.js'
 
