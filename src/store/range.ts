@@ -103,3 +103,8 @@ export function byteRangeOf<K>(
 export function isEmptyRange(range: ByteRange): boolean {
   return range.lower !== undefined && range.upper !== undefined && compareKeys(range.lower, range.upper) >= 0
 }
+
+/** The rest of `range` from `key` on in the direction of a scan, the key included. */
+export function rangeFrom({ lower, upper }: ByteRange, key: Uint8Array, reverse: boolean): ByteRange {
+  return reverse ? { lower, upper: smallest(upper, successorOf(key)) } : { lower: largest(lower, key), upper }
+}

@@ -9,14 +9,13 @@
  * memtables and files alive until it is garbage collected, which is reported: close it.
  */
 
-import { compareKeys } from '../../base/bytes.js'
 import { VarveError } from '../../base/errors.js'
 import { NotResident } from '../../iterator/not-resident.js'
 import { VisibleCursor } from '../../iterator/visible-cursor.js'
 import { BlockFetcher } from '../../sstable/block-fetcher.js'
 import type { Codec } from '../encodings/codec.js'
 import type { KeyInput } from '../encodings/key-encoding.js'
-import { type ByteRange, successorOf } from '../range.js'
+import { type ByteRange, rangeFrom } from '../range.js'
 import { checkCount, passes, type Scan } from '../range-options.js'
 import type { Lease } from './leases.js'
 import type { ReadPoint } from './pinned-moments.js'
@@ -151,17 +150,7 @@ export class RangeIterator<T, K, V> implements AsyncIterableIterator<T>, Iterabl
     this.#refuseOverlap()
     this.#check()
     const { bytes, length } = this.#codec.key(key as unknown as K)
-    const target = bytes.slice(0, length)
-    const { lower, upper } = this.#range
-    if (this.#reverse) {
-      const end = successorOf(target)
-      this.#scan.restart({ lower, upper: upper === undefined || compareKeys(end, upper) < 0 ? end : upper })
-    } else {
-      this.#scan.restart({
-        lower: lower === undefined || compareKeys(target, lower) > 0 ? target : lower,
-        upper,
-      })
-    }
+    this.#scan.restart(rangeFrom(this.#range, bytes.slice(0, length), this.#reverse))
     // What was fetched ahead was not handed out.
     this.#left += this.#chunk.length - this.#chunkAt
     this.#mayHaveMore = this.#left > 0
