@@ -46,9 +46,9 @@ export class BlockFetcher {
   /** What may still go into the block cache. */
   #fillLeft: number
   #briefLeft: number
-  /** By cache key. */
-  readonly #arrivedBlocks = new Map<number, Block>()
-  readonly #arrivedTables = new Map<number, TableReader>()
+  /** By cache key; made with the first that arrives, which most fetchers never see. */
+  #arrivedBlocks: Map<number, Block> | undefined
+  #arrivedTables: Map<number, TableReader> | undefined
   readonly #returnsBlocks: boolean
   /** Pinned blocks that no cursor stands in any more. */
   #left: Block[] = []
@@ -74,10 +74,12 @@ export class BlockFetcher {
     const resident = this.#tables.resident(number)
     if (resident !== undefined) return resident
     if (this.blocking) return this.#tables.openSync(number, sizeBytes)
-    const arrived = this.#arrivedTables.get(number)
+    const arrived = this.#arrivedTables?.get(number)
     if (arrived !== undefined) return arrived
     throw new NotResident(async () => {
-      this.#arrivedTables.set(number, await this.#tables.open(number, sizeBytes))
+      const reader = await this.#tables.open(number, sizeBytes)
+      this.#arrivedTables ??= new Map()
+      this.#arrivedTables.set(number, reader)
     })
   }
 
@@ -116,11 +118,11 @@ export class BlockFetcher {
       for (const block of this.#left) block.unpin()
       this.#forgetLeft()
     }
-    if (this.#arrivedBlocks.size > 0) {
+    if (this.#arrivedBlocks !== undefined) {
       for (const block of this.#arrivedBlocks.values()) block.unpin()
-      this.#arrivedBlocks.clear()
+      this.#arrivedBlocks = undefined
     }
-    if (this.#arrivedTables.size > 0) this.#arrivedTables.clear()
+    this.#arrivedTables = undefined
   }
 
   #forgetLeft(): void {
@@ -130,11 +132,7 @@ export class BlockFetcher {
 
   #resident(table: TableReader, offset: number): Block | undefined {
     const key = table.firstCacheKey + offset
-    if (this.#arrivedBlocks.size > 0) {
-      const arrived = this.#arrivedBlocks.get(key)
-      if (arrived !== undefined) return arrived
-    }
-    return this.#cache.get(key)
+    return this.#arrivedBlocks?.get(key) ?? this.#cache.get(key)
   }
 
   #missing(table: TableReader, offset: number, size: number, readAhead: ReadAhead | undefined): Block {
@@ -177,6 +175,7 @@ export class BlockFetcher {
 
   #arrive(table: TableReader, offset: number, block: Block): void {
     block.pin()
+    this.#arrivedBlocks ??= new Map()
     this.#arrivedBlocks.set(table.firstCacheKey + offset, block)
   }
 

@@ -13,6 +13,9 @@ import type { Clock } from '../env/clock.js'
 /** In units of about a byte copied. */
 const TURN_BUDGET = 192 * 1024
 
+/** What a lookup costs, beside the bytes of a value that it copies. */
+export const LOOKUP_COST = 512
+
 /** The clock is looked at whenever so much is spent: looking costs a tenth of a microsecond. */
 const LOOK_EVERY = 8 * 1024
 

@@ -56,7 +56,9 @@ export class CommitGroup {
   #appliedTaken = false
   /** In a bounded store: where the operations of the write itself end; behind them is what makes room. */
   own: { readonly length: number; readonly count: number } | undefined
-  #hooks: (() => void)[] | undefined
+  /** One is all that most groups have: an array of it for each group is what V8 comes to take for long-lived. */
+  #hook: (() => void) | undefined
+  #moreHooks: (() => void)[] | undefined
 
   constructor(operations: GroupBuffer, work?: (operations: GroupBuffer) => Promise<void>) {
     this.operations = operations
@@ -92,12 +94,14 @@ export class CommitGroup {
 
   /** Calls `hook` in the same step in which the group is applied, when every reader sees it and nothing newer. */
   onApplied(hook: () => void): void {
-    this.#hooks ??= []
-    this.#hooks.push(hook)
+    if (this.#hook === undefined) this.#hook = hook
+    else if (this.#moreHooks === undefined) this.#moreHooks = [hook]
+    else this.#moreHooks.push(hook)
   }
 
   runHooks(): void {
-    if (this.#hooks !== undefined) for (const hook of this.#hooks) hook()
+    this.#hook?.()
+    if (this.#moreHooks !== undefined) for (const hook of this.#moreHooks) hook()
   }
 
   /** Tells every writer of the group. A promise that no writer holds is not left to be an unhandled rejection. */

@@ -15,9 +15,10 @@ import type { Codec } from '../encodings/codec.js'
 import type { Engine } from '../engine.js'
 import type { Durability } from '../options.js'
 import type { ByteRange } from '../range.js'
-import type { PinnedMoment } from '../reading/pinned-moments.js'
+import type { PinnedMoment, ReadPoint } from '../reading/pinned-moments.js'
 import { awaitLookUp, LookupResult, lookUp } from '../reading/point-lookup.js'
 import type { ReadSet } from '../transactions/read-set.js'
+import { LOOKUP_COST } from '../turn-budget.js'
 import { addTombstones } from './clear-range.js'
 import type { CommitGroup } from './commit-pipeline.js'
 import { conflict, type Decide, describe, writeOf } from './decision.js'
@@ -25,9 +26,13 @@ import type { Writer } from './writer.js'
 
 export class EngineWriter implements Writer {
   readonly #engine: Engine
+  /** Answers from memory or throws `NotResident`; nothing is ever loaded through it. */
+  readonly #memory: BlockFetcher
+  readonly #result = new LookupResult()
 
   constructor(engine: Engine) {
     this.#engine = engine
+    this.#memory = new BlockFetcher(engine.parts.tableCache, { blocking: false })
   }
 
   join(durability: Durability): CommitGroup {
@@ -38,10 +43,10 @@ export class EngineWriter implements Writer {
     const group = this.join(durability)
     const index = group.operations.count
     group.operations.add(Kind.delete, key.bytes, undefined, undefined, key.length)
-    let isThere: Promise<boolean> = Promise.resolve(false)
+    let isThere: boolean | Promise<boolean> = false
     group.onApplied(() => {
       // Told below; a write that is refused after it was applied tells of the refusal instead.
-      isThere = this.#engine.owe(this.#wasThere(key, group.firstSequence + index - 1))
+      isThere = this.#wasThere(key, group.firstSequence + index - 1)
     })
     await group.promiseFor(durability)
     return isThere
@@ -116,10 +121,20 @@ export class EngineWriter implements Writer {
     )
   }
 
-  /** Whether something was there at `sequence`, as the read state of now tells. */
-  async #wasThere(key: SearchKey, sequence: number): Promise<boolean> {
-    const { parts, readState } = this.#engine
-    return (await awaitLookUp(parts, { readState, sequence }, key, () => true)) === true
+  /** Whether something was there at `sequence`, as the read state of now tells; at once, where that is in memory. */
+  #wasThere(key: SearchKey, sequence: number): boolean | Promise<boolean> {
+    const { parts, readState, turn } = this.#engine
+    turn.spend(LOOKUP_COST)
+    try {
+      return lookUp(readState, key, sequence, this.#memory, this.#result, parts.clock)
+    } catch {
+      // Not in memory; or it cannot be read, as that will tell, too.
+      return this.#engine.owe(this.#awaitWhether(key, { readState, sequence }))
+    }
+  }
+
+  async #awaitWhether(key: SearchKey, point: ReadPoint): Promise<boolean> {
+    return (await awaitLookUp(this.#engine.parts, point, key, () => true)) === true
   }
 
   /** Runs `step` when everything that was written before is applied, again until what it looks at is in memory. */

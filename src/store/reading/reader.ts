@@ -11,6 +11,7 @@ import { NotResident } from '../../iterator/not-resident.js'
 import type { SearchKey } from '../../memtable/search-key.js'
 import { BlockFetcher } from '../../sstable/block-fetcher.js'
 import type { Codec } from '../encodings/codec.js'
+import { LOOKUP_COST } from '../turn-budget.js'
 import { BatchLookup } from './batch-lookup.js'
 import type { ReadPoint } from './pinned-moments.js'
 import { awaitLookUp, LookupResult, lookUp } from './point-lookup.js'
@@ -29,9 +30,6 @@ export interface Entry<K, V> {
   /** The bytes of key and value, encoded. */
   readonly size: number
 }
-
-/** What a read costs of a turn's budget, beside the bytes of its value. */
-const READ_COST = 512
 
 /** So many blocks one `getMany` reads while it has the thread: some milliseconds, with their decompression. */
 const MOST_BRIEF_READS = 200
@@ -98,7 +96,7 @@ export class Reader<K, V> {
       values[index] = await this.#readFromDisk(this.#codec.keyCopy(keys[index]), this.#value)
     }
     // Before what is missing is awaited: others are not to have the turn that this one has used up.
-    const nextTurn = turn.spend(keys.length * READ_COST)
+    const nextTurn = turn.spend(keys.length * LOOKUP_COST)
     if (missing.length > 0) await Promise.all(missing.map(fill))
     await nextTurn
     return values
@@ -142,7 +140,7 @@ export class Reader<K, V> {
     try {
       const { turn } = this.#engine
       const found = this.#find(this.#codec.key(key), turn.isOver ? this.#memory : this.#brief, project)
-      const nextTurn = turn.spend(READ_COST)
+      const nextTurn = turn.spend(LOOKUP_COST)
       return nextTurn === undefined ? Promise.resolve(found) : nextTurn.then(() => found)
     } catch (error) {
       if (!(error instanceof NotResident)) return Promise.reject(error)
