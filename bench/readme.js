@@ -24,14 +24,17 @@ const EVERYDAY = 200_000
 /** @param {string} file @returns {Run} */
 const read = (file) => JSON.parse(readFileSync(file, 'utf8'))
 
-const workloads = standard.groups.flatMap((group) => group.workloads)
+const { groups } = standard
+const workloads = groups.flatMap((group) => group.workloads)
 
-/** Whether a run has the everyday workloads, at the everyday size, more than once. @param {Run} run */
+/** Whether a run has all everyday workloads, at the everyday size, more than once. @param {Run} run */
 const isStandard = ({ command, sizes = [], rounds = 0, samples = [] }) =>
   command === 'bench' &&
   sizes[0] === EVERYDAY &&
   rounds > 1 &&
-  samples.some(({ workload }) => workloads.some(({ name }) => name === workload))
+  groups.every((group) =>
+    group.workloads.some(({ name }) => samples.some(({ workload }) => workload === name)),
+  )
 
 function newestRun() {
   const files = readdirSync(results)
