@@ -55,7 +55,10 @@ function flushBytesWithin(bytes: number, memtableSize: number): number {
   return clamp(together, memtableSize, usualFlushBytes(memtableSize))
 }
 
-/** Blocks that fell out of the cache, where their memory is not used again (the large ones), lie outside the V8 heap until its collector looks, at so much of them. */
+/**
+ * What nobody uses any more lies outside the V8 heap until its collector looks, at so much of it: runs that scans have read, copies
+ * that were handed out, and large blocks that fell out of the cache (the memory of others is used again).
+ */
 const UNCOLLECTED_BYTES = 64 * MiB
 
 const LEAST_MEMTABLE = MiB
